@@ -1,0 +1,81 @@
+"""patter_trio puts an AI agent on a real phone number, on trio.
+
+Three objects: a :class:`Patter` (the number and its carrier), an :class:`Agent` (what it is and how it
+hears, thinks and speaks), and a session that answers the phone::
+
+    patter = Patter(carrier=Twilio(), phone_number="+15550001234", webhook_url="https://example.com")
+    agent = patter.agent(system_prompt="You answer for a bakery.", stt=…, llm=…, tts=…)
+    trio.run(patter.serve, agent)
+
+Importing this loads no vendor's library and no model.
+"""
+
+from __future__ import annotations
+
+from ._call.agent import Agent
+from ._call.call import Call, CallResult
+from ._call.control import CallControl
+from ._patter import Patter, serve, session
+from ._session import Session, SessionSettings
+from ._turns.history import HistoryEntry
+from ._turns.latency import LatencyBreakdown, TurnMetrics
+from .carriers import Twilio
+from .errors import (
+    AuthenticationError,
+    CapacityError,
+    ErrorCode,
+    MissingExtraError,
+    PatterConfigError,
+    PatterConnectionError,
+    PatterError,
+    ProviderError,
+    ProvisionError,
+    RateLimitError,
+    RemoteProtocolError,
+)
+from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, Word
+from .llm import OpenAICompatibleLLM
+from .stt import MoonshineSTT
+from .tts import HibariTTS, NanoTTS
+from .vad import EnergyVAD, SileroVAD
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Agent",
+    "AudioFormat",
+    "AuthenticationError",
+    "Call",
+    "CallControl",
+    "CallInfo",
+    "CallResult",
+    "CapacityError",
+    "EnergyVAD",
+    "ErrorCode",
+    "HibariTTS",
+    "HistoryEntry",
+    "LLMChunk",
+    "LatencyBreakdown",
+    "MissingExtraError",
+    "MoonshineSTT",
+    "NanoTTS",
+    "OpenAICompatibleLLM",
+    "Patter",
+    "PatterConfigError",
+    "PatterConnectionError",
+    "PatterError",
+    "ProviderError",
+    "ProvisionError",
+    "RateLimitError",
+    "RemoteProtocolError",
+    "Session",
+    "SessionSettings",
+    "SileroVAD",
+    "SpokenAudio",
+    "Transcript",
+    "TurnMetrics",
+    "Twilio",
+    "Word",
+    "serve",
+    "session",
+]

@@ -1,0 +1,56 @@
+"""The border to code that is not ours: providers and callbacks of users.
+
+This is the one place inside a call where any exception is caught. What a provider raises becomes a typed
+error of this package; what a callback raises is logged and forgotten.
+"""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import trio
+
+from ..errors import PatterError, ProviderError
+
+__all__ = ["call_back", "foreign"]
+
+_log = logging.getLogger("patter_trio.callbacks")
+
+
+@contextmanager
+def foreign(error: type[ProviderError], what: str) -> Iterator[None]:
+    """Turns whatever the code of ``what`` raises into ``error``, with the original as its cause.
+
+    Cancellation passes: it is no ``Exception``.
+    """
+    try:
+        yield
+    except Exception as raised:  # noqa: BLE001  # the border: see the module's docstring
+        failure = _first(raised)
+        if isinstance(failure, error):
+            raise failure from (raised if raised is not failure else failure.__cause__)
+        said = str(failure) if isinstance(failure, PatterError) else repr(failure)
+        raise error(f"{what} failed: {said}") from failure
+
+
+def _first(failure: Exception) -> Exception:
+    while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+async def call_back(
+    function: Callable[..., Awaitable[Any] | Any], *args: Any, name: str, deadline: float
+) -> Any:
+    """Runs a user's callback, sync or async, for at most ``deadline`` seconds; ``None`` if it failed."""
+    try:
+        with foreign(ProviderError, name), trio.fail_after(deadline):
+            result = function(*args)
+            return await result if inspect.isawaitable(result) else result
+    except ProviderError as error:
+        _log.warning("%s", error, exc_info=error.__cause__)
+        return None

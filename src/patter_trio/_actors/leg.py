@@ -1,0 +1,97 @@
+"""The caller's leg: the one writer of the carrier's socket."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+import trio
+
+from ..abc import MediaSocket, MediaWire
+from ..errors import CarrierLostError, CarrierStalledError
+from ..events import AudioFormat
+
+__all__ = ["Leg"]
+
+# A carrier that takes nothing for this long no longer plays anything to the caller either.
+_STALL_SECONDS = 1.5
+
+
+@attrs.define
+class _Queued:
+    message: str
+    turn: int | None
+
+
+class Leg:
+    """What we send to the caller, in order, whole messages only.
+
+    Posting never waits: the message goes straight to the socket if that can take it, else it queues for
+    :meth:`write`, the actor that the call runs. Nothing here runs inside a turn's scope, so a cancelled
+    turn never leaves a torn frame; what the queue still holds of it is dropped by :meth:`clear`.
+    """
+
+    def __init__(self, socket: MediaSocket, wire: MediaWire) -> None:
+        self._socket = socket
+        self._wire = wire
+        self._queue: deque[_Queued] = deque()
+        self._waiting = trio.lowlevel.ParkingLot()
+        self.audio: AudioFormat = wire.audio
+        self.frames_sent = 0
+        self.clears_sent = 0
+
+    def post_audio(self, frame: bytes, turn: int) -> None:
+        """Plays a frame of a turn's sound."""
+        self.frames_sent += 1
+        self._post(self._wire.encode_audio(frame), turn)
+
+    def post_mark(self, name: str, turn: int) -> None:
+        """Asks to be told when everything before it was played."""
+        self._post(self._wire.encode_mark(name), turn)
+
+    def clear(self, turn: int) -> int:
+        """Drops what is not on the wire yet of a turn and clears the carrier's buffer; returns the drops.
+
+        Only to be called when the turn's nursery has joined: nothing of the turn can follow.
+        """
+        kept = deque(queued for queued in self._queue if queued.turn != turn)
+        dropped = len(self._queue) - len(kept)
+        self._queue = kept
+        self.clears_sent += 1
+        self._post(self._wire.encode_clear(), None)
+        return dropped
+
+    @property
+    def queued(self) -> int:
+        """Messages that the socket has not taken yet."""
+        return len(self._queue)
+
+    def _post(self, message: str, turn: int | None) -> None:
+        if not self._queue and self._socket.send_nowait(message):
+            return
+        self._queue.append(_Queued(message, turn))
+        self._waiting.unpark()
+
+    async def write(self) -> None:
+        """Sends what the socket did not take at once, until cancelled.
+
+        Raises:
+            CarrierStalledError: nothing could be sent for 1.5 s.
+            CarrierLostError: the connection broke.
+        """
+        while True:
+            while not self._queue:
+                await self._waiting.park()
+            queued = self._queue[0]
+            with trio.move_on_after(_STALL_SECONDS) as scope:
+                # The head stays in the queue while it is being sent, so that nothing overtakes it.
+                queued.turn = None
+                try:
+                    await self._socket.send(queued.message)
+                except trio.BrokenResourceError as broken:
+                    raise CarrierLostError(
+                        "the carrier's media socket broke while we were sending"
+                    ) from broken
+            if scope.cancelled_caught:
+                raise CarrierStalledError(f"the carrier took nothing for {_STALL_SECONDS} s")
+            self._queue.popleft()

@@ -1,0 +1,1 @@
+"""A call: the agent's settings, the call's nursery, the turn and barge-in."""

@@ -1,0 +1,227 @@
+"""The conversation of one call: utterances in, turns out, and what of them was heard."""
+
+from __future__ import annotations
+
+import logging
+
+import attrs
+import trio
+
+from .._actors.channels import Level
+from .._actors.foreign import foreign
+from .._actors.leg import Leg
+from .._actors.observe import Reporter
+from .._actors.ticker import Ticker
+from .._text.prompt import fill, system_message
+from .._text.sentences import SentenceChunker
+from .._turns.endpointing import Utterance
+from .._turns.history import History, HistoryEntry
+from .._turns.latency import TurnMetrics, TurnTimes
+from .._turns.ledger import Ledger
+from .._turns.playout import Playout
+from ..abc import Voice
+from ..errors import LanguageModelError, VoiceError
+from ..events import CallInfo, TurnKind
+from .agent import Agent
+from .barge_in import Floor, Inbox
+from .control import CallControl
+from .scripts import fixed_script, function_script, model_script
+from .turn import Script, Turn, run_turn
+
+__all__ = ["Conversation"]
+
+_log = logging.getLogger("patter_trio.call")
+
+# A call whose voice fails this often in a row can only be silent: it is ended instead.
+_VOICE_FAILURES = 3
+
+
+@attrs.define(eq=False)
+class Conversation:
+    """Everything the turns of one call share, and the words that are still on their way.
+
+    ``waiting`` are words of the caller that no heard answer belongs to yet; ``cut_off`` is what the agent
+    had still to say when the caller took the floor.
+    """
+
+    info: CallInfo
+    agent: Agent
+    leg: Leg
+    ticker: Ticker
+    floor: Floor
+    inbox: Inbox
+    report: Reporter
+    control: CallControl
+    gone: Level[bool]
+    history: History
+    metrics: list[TurnMetrics] = attrs.field(factory=list[TurnMetrics])
+    current: Turn | None = None
+    _waiting: str = ""
+    _cut_off: str = ""
+    _serial: int = 0
+
+    async def run(self) -> None:
+        """Greets, answers until the caller is gone or the agent hangs up.
+
+        Raises:
+            VoiceError: the voice failed too often in a row.
+        """
+        tts = self.agent.tts
+        assert tts is not None, "checked by Agent.require_pipeline"
+        greeting = fill(self.agent.first_message, self.agent.variables)
+        self._cut_off = greeting
+        failures = 0
+        while True:
+            spoken = len(self.metrics)
+            try:
+                with foreign(VoiceError, f"text to speech ({tts.name})"):
+                    async with tts.open_voice(self.leg.audio, self.info) as voice:
+                        await self._talk(voice, tts.name)
+                        return
+            except VoiceError as error:
+                heard = any(turn.audio_heard_seconds for turn in self.metrics[spoken:])
+                failures = 1 if heard else failures + 1
+                _log.warning("call %s: %s (%d in a row)", self.info.call_id, error, failures)
+                if failures >= _VOICE_FAILURES:
+                    raise
+
+    async def _talk(self, voice: Voice, voice_name: str) -> None:
+        """Answers with one opened voice; raises the VoiceError of the turn that found it broken."""
+        if self._cut_off:
+            # The greeting, or what a voice that broke had still to say.
+            await self._say(self._cut_off, "say" if self.metrics else "greeting", voice, voice_name)
+        while not self.control.is_hung_up:
+            try:
+                utterance = await self.inbox.next()
+            except trio.EndOfChannel:
+                return
+            self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
+            if self.gone.value:
+                self._remember_user()
+            elif self._waiting:
+                await self._answer(utterance, voice, voice_name)
+            elif self._cut_off:
+                # The floor was taken by a sound without words: the agent takes up what it was saying.
+                await self._say(self._cut_off, "say", voice, voice_name)
+
+    async def _answer(self, utterance: Utterance, voice: Voice, voice_name: str) -> None:
+        self._cut_off = ""
+        turn = await self._take_turn(
+            "reply", self._reply_script(), voice, voice_name, user_text=self._waiting, utterance=utterance
+        )
+        message = self.agent.llm_error_message
+        silent = isinstance(turn.error, LanguageModelError) and not turn.audible and not turn.floor_lost
+        if silent and message and not self.gone.value:
+            await self._say(message, "say", voice, voice_name)
+
+    async def _say(self, text: str, kind: TurnKind, voice: Voice, voice_name: str) -> None:
+        self._cut_off = ""
+        await self._take_turn(kind, fixed_script(text), voice, voice_name)
+
+    def _reply_script(self) -> Script:
+        agent = self.agent
+        if agent.on_message is not None:
+            event = {
+                "text": self._waiting,
+                "call_id": self.info.call_id,
+                "caller": self.info.caller,
+                "callee": self.info.callee,
+                "history": self.history.transcript(),
+            }
+            return function_script(agent.on_message, event, self.control)
+        assert agent.llm is not None, "checked by Agent.require_pipeline"
+        system = system_message(
+            agent.system_prompt, agent.variables, phone_preamble=not agent.disable_phone_preamble
+        )
+        messages = [
+            {"role": "system", "content": system},
+            *self.history.messages(),
+            {"role": "user", "content": self._waiting},
+        ]
+        return model_script(agent.llm, messages, self.info.call_id)
+
+    async def _take_turn(
+        self,
+        kind: TurnKind,
+        script: Script,
+        voice: Voice,
+        voice_name: str,
+        *,
+        user_text: str = "",
+        utterance: Utterance | None = None,
+    ) -> Turn:
+        turn = self._open_turn(kind, user_text, utterance)
+        chunker = SentenceChunker(
+            language=self.agent.language, aggressive_first_flush=self.agent.aggressive_first_flush
+        )
+        self.current = turn
+        try:
+            await self.floor.run(
+                turn,
+                lambda: run_turn(
+                    turn, script, chunker, voice, voice_name, self.leg, self.ticker, self.report
+                ),
+            )
+        finally:
+            # Also when the whole call is being cancelled: nothing in here waits.
+            self.current = None
+            self._close_turn(turn)
+        if isinstance(turn.error, VoiceError):
+            raise turn.error
+        return turn
+
+    def _open_turn(self, kind: TurnKind, user_text: str, utterance: Utterance | None) -> Turn:
+        self._serial += 1
+        ledger = Ledger(self._serial, self.leg.audio.sample_rate)
+        times = TurnTimes(trio.current_time())
+        if utterance is not None:
+            times.speech_started = utterance.speech_started
+            times.speech_ended = utterance.speech_ended
+            times.trailing_silence = utterance.trailing_silence
+            times.final = utterance.final_at
+            times.committed = utterance.committed_at
+        return Turn(
+            serial=self._serial,
+            idx=self.report.turn_idx,
+            kind=kind,
+            user_text=user_text,
+            ledger=ledger,
+            playout=Playout(self.leg.audio, ledger, lead=self.agent.playout_lead_ms / 1000),
+            times=times,
+        )
+
+    def _close_turn(self, turn: Turn) -> None:
+        """Commits what was heard and reports the turn: always, however it ended."""
+        now = trio.current_time()
+        if turn.times.ended is None:
+            turn.times.ended = now
+            turn.ledger.cut(now)
+        heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)
+        overtaken = turn.floor_lost and not heard
+        if overtaken and turn.user_text:
+            self.report.overtaken(turn.user_text)
+        else:
+            if turn.user_text:
+                self._remember_user()
+            if heard or unheard:
+                self.history.add(HistoryEntry("assistant", heard, self.report.wall(), unheard, turn.idx))
+            if turn.floor_lost or isinstance(turn.error, VoiceError):
+                self._cut_off = unheard
+        if turn.audible:
+            duration = turn.ledger.heard(now) / self.leg.audio.sample_rate
+            self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.floor_lost)
+        if heard:
+            self.report.transcript("assistant", heard)
+        if turn.error is not None:
+            _log.warning("call %s: turn %d: %s", self.info.call_id, turn.idx, turn.error)
+            self.report.turn_failed(turn.idx, str(turn.error.code), str(turn.error))
+        metrics = turn.metrics(self.report.wall(), self.leg.audio.sample_rate)
+        self.metrics.append(metrics)
+        self.report.turn_ended(turn.idx, turn.kind, metrics)
+
+    def _remember_user(self) -> None:
+        if self._waiting:
+            self.history.add(
+                HistoryEntry("user", self._waiting, self.report.wall(), turn_idx=self.report.turn_idx)
+            )
+            self._waiting = ""

@@ -1,0 +1,170 @@
+"""The public face: three objects, as in ``Patter(…)``, ``.agent(…)``, ``.session(…)`` or ``.serve(…)``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import attrs
+import trio
+
+from ._call.agent import Agent
+from ._session import Session, SessionSettings, open_session
+from .abc import Carrier
+from .errors import MissingExtraError, PatterConfigError
+
+__all__ = ["Patter", "serve", "session"]
+
+_log = logging.getLogger("patter_trio")
+
+_SESSION_OPTIONS = {field.name for field in attrs.fields(SessionSettings)}
+
+
+class Patter:
+    """A phone number and the carrier behind it.
+
+    Args:
+        carrier: the telephone company's credentials, such as ``Twilio()``.
+        phone_number: our number in E.164 form, such as ``+15550001234``.
+        webhook_url: the public base URL under which the carrier reaches us.
+
+    Raises:
+        PatterConfigError: the number or the URL cannot be right.
+    """
+
+    def __init__(self, carrier: Carrier | None = None, phone_number: str = "", webhook_url: str = "") -> None:
+        if carrier is not None and not isinstance(carrier, Carrier):
+            raise PatterConfigError(f"carrier={carrier!r} is no carrier", hint="for example Twilio()")
+        if carrier is not None and not phone_number:
+            raise PatterConfigError("a carrier without a phone_number answers nothing")
+        digits = phone_number.removeprefix("+")
+        if phone_number and not (
+            phone_number.startswith("+") and digits.isdigit() and 7 <= len(digits) <= 15
+        ):
+            raise PatterConfigError(f"phone_number={phone_number!r} is not E.164", hint="like +15550001234")
+        self._carrier = carrier
+        self._phone_number = phone_number
+        self._webhook_url = webhook_url
+
+    def agent(self, system_prompt: str = "", **settings: Any) -> Agent:
+        """An :class:`Agent`; its settings are listed there. ``vad`` defaults to Silero where it is installed.
+
+        Raises:
+            PatterConfigError: a setting is unknown, out of range or contradicts another one.
+        """
+        unknown = settings.keys() - {field.name for field in attrs.fields(Agent)}
+        if unknown:
+            raise PatterConfigError(f"an agent has no setting {', '.join(sorted(unknown))}")
+        if settings.get("vad") is None:
+            settings["vad"] = _default_vad()
+        return Agent(system_prompt=system_prompt, **settings)
+
+    def session(self, agent: Agent | None = None, **options: Any) -> AbstractAsyncContextManager[Session]:
+        """A running session for the length of an ``async with`` block.
+
+        Options are those of :class:`SessionSettings` (``port``, ``host``, ``max_calls``, ``drain_seconds``,
+        ``on_call_start`` …) and ``on_message``, which answers in place of the agent's model.
+
+        Raises:
+            PatterConfigError: an option is unknown, or the agent cannot take calls.
+            PatterConnectionError: the port cannot be bound.
+        """
+        on_message = options.pop("on_message", None)
+        unknown = options.keys() - (_SESSION_OPTIONS - {"carrier", "phone_number", "webhook_url"})
+        if unknown:
+            raise PatterConfigError(f"a session has no option {', '.join(sorted(unknown))}")
+        if on_message is not None:
+            if agent is None:
+                raise PatterConfigError("on_message needs an agent to speak for")
+            agent = attrs.evolve(agent, on_message=on_message)
+        options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))
+        settings = SessionSettings(
+            carrier=self._carrier, phone_number=self._phone_number, webhook_url=self._webhook_url, **options
+        )
+        return open_session(settings, agent)
+
+    async def serve(
+        self,
+        agent: Agent,
+        *,
+        task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED,
+        **options: Any,
+    ) -> None:
+        """Answers the phone until SIGTERM or SIGINT, then lets running calls finish; see :meth:`session`.
+
+        A second signal ends the calls at once. With ``nursery.start`` it gives the session once it listens.
+        """
+        async with self.session(agent, **options) as running:
+            task_status.started(running)
+            async with _signals() as received:
+                await anext(received)
+                _log.info("stopping; a second signal ends the calls at once")
+                async with trio.open_nursery() as nursery:
+                    nursery.start_soon(_cancel_at_signal, received, nursery.cancel_scope)
+                    await running.drain()
+                    nursery.cancel_scope.cancel()
+        for result in running.results:
+            _log.info("call %s: %s, %s", result.call_id, result.outcome, result.reason)
+
+
+async def _cancel_at_signal(received: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    await anext(received)
+    scope.cancel()
+
+
+@asynccontextmanager
+async def _signals() -> AsyncIterator[AsyncIterator[int]]:
+    """SIGTERM and SIGINT as they come; in another thread than the main one, none ever come."""
+    if threading.current_thread() is threading.main_thread():
+        with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
+            yield received
+    else:
+        yield _never()
+
+
+async def _never() -> AsyncIterator[int]:
+    await trio.sleep_forever()
+    yield 0
+
+
+def _default_vad() -> Any:
+    from .vad import EnergyVAD, SileroVAD
+
+    try:
+        return SileroVAD()
+    except MissingExtraError as error:
+        _log.warning("%s; an energy detector takes its place", error)
+        return EnergyVAD()
+
+
+@asynccontextmanager
+async def session(
+    agent: Agent | None = None,
+    *,
+    carrier: Carrier | None = None,
+    phone_number: str = "",
+    webhook_url: str = "",
+    **options: Any,
+) -> AsyncIterator[Session]:
+    """``Patter(carrier, phone_number, webhook_url).session(agent, **options)`` in one call."""
+    async with Patter(carrier, phone_number, webhook_url).session(agent, **options) as running:
+        yield running
+
+
+async def serve(
+    agent: Agent,
+    *,
+    carrier: Carrier | None = None,
+    phone_number: str = "",
+    webhook_url: str = "",
+    task_status: trio.TaskStatus[Session] = trio.TASK_STATUS_IGNORED,
+    **options: Any,
+) -> None:
+    """``Patter(carrier, phone_number, webhook_url).serve(agent, **options)`` in one call."""
+    patter = Patter(carrier, phone_number, webhook_url)
+    await patter.serve(agent, task_status=task_status, **options)

@@ -1,0 +1,388 @@
+"""A session: one port, one ticker, many calls."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+import trio
+
+from ._actors.foreign import call_back
+from ._actors.observe import Listener, WallClock
+from ._actors.ticker import Ticker
+from ._call.agent import Agent
+from ._call.call import Call, CallResult
+from ._callbacks import Callback, call_end_payload, listeners_for
+from ._server.admission import Admission
+from ._server.app import ASGIApp, build_app
+from ._server.house import UpgradeRequest, WebhookAnswer
+from ._server.port import PortLimits, PortStats, serve_port
+from ._wall import wall_time
+from .abc import Carrier, MediaSocket, MediaWire, WebhookRequest
+from .errors import (
+    CapacityError,
+    PatterConfigError,
+    PatterConnectionError,
+    RemoteProtocolError,
+    SignatureError,
+)
+from .events import CallInfo, StreamStarted
+
+__all__ = ["Callback", "Session", "SessionSettings", "open_session"]
+
+_log = logging.getLogger("patter_trio.session")
+
+# The carrier's first messages follow the upgrade at once.
+_START_SECONDS = 5.0
+
+# How many ended calls a session remembers.
+_RESULTS = 1000
+
+# A callback after the end of a call may talk to a slow CRM; it holds nothing up.
+_CALL_END_SECONDS = 30.0
+
+
+@attrs.frozen(kw_only=True)
+class SessionSettings:
+    """Where a session listens and what it may carry.
+
+    Args:
+        carrier: whose webhooks are answered; ``None`` for a session that takes no inbound calls.
+        phone_number: our number, E.164.
+        webhook_url: our public base URL, ``https://…``; without it the address that is bound.
+        host: the interface to bind.
+        port: the port to bind, 0 for any free one, ``None`` to bind none (mount ``session.app``).
+        max_calls: calls at once; the next one hears the busy tone. Measured without models, one core
+            carries more than a hundred; with the embedded voice about forty.
+        drain_seconds: how long running calls may go on when the session ends.
+        limits: what a single connection may cost.
+    """
+
+    carrier: Carrier | None = None
+    phone_number: str = ""
+    webhook_url: str = ""
+    host: str = "127.0.0.1"
+    port: int | None = 8000
+    max_calls: int = 100
+    drain_seconds: float = 10.0
+    limits: PortLimits = attrs.field(factory=PortLimits)
+    on_call_start: Callback | None = None
+    on_call_end: Callback | None = None
+    on_transcript: Callback | None = None
+    on_metrics: Callback | None = None
+    on_event: Listener | None = None
+
+
+@attrs.define
+class SessionCounts:
+    """What became of the calls of a session."""
+
+    answered: int = 0
+    refused_busy: int = 0
+    refused_signature: int = 0
+    refused_malformed: int = 0
+    refused_stream: int = 0
+    streams_without_start: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+class Session:
+    """The running house. Made by :func:`open_session`; implements what the server asks of a house."""
+
+    def __init__(self, settings: SessionSettings, agent: Agent | None, nursery: trio.Nursery) -> None:
+        self._settings = settings
+        self._agent = agent
+        self._nursery = nursery
+        self._ticker = Ticker()
+        self._admission = Admission(settings.max_calls)
+        self._calls: dict[str, Call] = {}
+        self._live: dict[int, tuple[Any, Any]] = {}
+        self._opening = trio.Lock()
+        self._base = settings.webhook_url
+        self._quiet = trio.Event()
+        self.id = secrets.token_hex(8)
+        self.address: tuple[str, int] | None = None
+        self.results: deque[CallResult] = deque(maxlen=_RESULTS)
+        self.counts = SessionCounts()
+        self.port_stats = PortStats()
+        self.app: ASGIApp = build_app(self)
+
+    # --- for the owner --------------------------------------------------------------------------------------
+
+    @property
+    def calls(self) -> Mapping[str, Call]:
+        """The running calls by call id."""
+        return self._calls
+
+    @property
+    def url(self) -> str:
+        """The base URL that carriers use."""
+        return self._base
+
+    def health(self) -> Mapping[str, Any]:
+        """What ``/health`` says: no secrets, no numbers of people."""
+        return {
+            "status": "draining" if self._admission.closed else "ok",
+            "session": self.id,
+            "calls": len(self._calls),
+            "max_calls": self._settings.max_calls,
+            "counts": attrs.asdict(self.counts),
+            "port": self.port_stats.as_dict(),
+            "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
+        }
+
+    async def drain(self) -> None:
+        """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
+        self._admission.close()
+        if self._calls:
+            _log.info("draining: %d call(s), at most %g s", len(self._calls), self._settings.drain_seconds)
+            with trio.move_on_after(self._settings.drain_seconds):
+                while self._calls:
+                    self._quiet = trio.Event()
+                    await self._quiet.wait()
+        for call in list(self._calls.values()):
+            call.drain()
+        with trio.move_on_after(_CALL_END_SECONDS):
+            while self._calls:
+                self._quiet = trio.Event()
+                await self._quiet.wait()
+
+    # --- what the server asks -------------------------------------------------------------------------------
+
+    def public_url(self, target: str, *, websocket: bool = False) -> str:
+        """The absolute URL of ``target`` as carriers know it."""
+        base = self._base
+        if websocket:
+            base = base.replace("http", "ws", 1)
+        return base + target
+
+    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
+        """The carrier asks what to do with an incoming call."""
+        carrier = self._settings.carrier
+        if carrier is None or carrier.kind != kind:
+            return WebhookAnswer(404, "text/plain", "no such carrier here\n")
+        try:
+            carrier.verify(request)
+        except SignatureError as error:
+            self.counts.refused_signature += 1
+            _log.warning("webhook refused: %s", error)
+            return WebhookAnswer(403, "text/plain", "signature refused\n")
+        try:
+            info = carrier.read_incoming(request)
+        except RemoteProtocolError as error:
+            self.counts.refused_malformed += 1
+            _log.warning("webhook refused: %s", error)
+            return WebhookAnswer(400, "text/plain", "not an incoming call\n")
+        try:
+            token = self._admission.admit(info, self._agent, set(self._calls), trio.current_time())
+        except CapacityError as error:
+            self.counts.refused_busy += 1
+            _log.warning("call %s refused: %s", info.call_id, error)
+            return WebhookAnswer(200, "text/xml", carrier.refuse("busy"))
+        url = self.public_url(f"/ws/{kind}/{token}", websocket=True)
+        return WebhookAnswer(200, "text/xml", carrier.answer(url, {}))
+
+    def refuse_media(self, upgrade: UpgradeRequest) -> int | None:
+        """Checks a media upgrade before it is accepted: the one-time token, then the signature."""
+        status = self._judge_media(upgrade)
+        if status is not None:
+            self.counts.refused_stream += 1
+        return status
+
+    async def run_media(self, socket: MediaSocket, upgrade: UpgradeRequest) -> None:
+        """Takes an accepted media stream: binds it to its call and runs that."""
+        carrier = self._settings.carrier
+        expected = self._admission.claim(_token_of(upgrade.target), trio.current_time())
+        if carrier is None or expected is None:
+            self.counts.refused_stream += 1
+            await socket.aclose()
+            return
+        wire = carrier.open_wire()
+        started = await self._wait_for_start(socket, wire)
+        if started is None or started.call_id != expected.info.call_id:
+            self.counts.streams_without_start += 1
+            _log.warning("media stream refused: it does not start call %s", expected.info.call_id)
+            await socket.aclose()
+            return
+        info = attrs.evolve(expected.info, custom_params=started.parameters)
+        await self._run_call(info, expected.agent, socket, wire)
+
+    # --- inside ---------------------------------------------------------------------------------------------
+
+    def _judge_media(self, upgrade: UpgradeRequest) -> int | None:
+        carrier = self._settings.carrier
+        if carrier is None or not self._admission.knows(_token_of(upgrade.target), trio.current_time()):
+            return 403
+        url = self.public_url(upgrade.target, websocket=True)
+        try:
+            carrier.verify(WebhookRequest("GET", url, upgrade.headers))
+        except SignatureError as error:
+            _log.warning("media stream refused: %s", error)
+            return 403
+        return None
+
+    async def _wait_for_start(self, socket: MediaSocket, wire: MediaWire) -> StreamStarted | None:
+        with trio.move_on_after(_START_SECONDS):
+            while True:
+                try:
+                    event = wire.decode(await socket.receive())
+                except RemoteProtocolError as error:
+                    _log.warning("before the start of a media stream: %s", error)
+                    continue
+                except trio.EndOfChannel:
+                    return None
+                if isinstance(event, StreamStarted):
+                    return event
+        return None
+
+    async def _run_call(self, info: CallInfo, agent: Agent, socket: MediaSocket, wire: MediaWire) -> None:
+        settings = self._settings
+        clock = WallClock(wall_time(), trio.current_time())
+        call = Call(info, await self.live_agent(agent), ticker=self._ticker, clock=clock)
+        for listener in listeners_for(settings, call):
+            call.listen(listener)
+        self._calls[info.call_id] = call
+        self.counts.answered += 1
+        try:
+            result = await call.run(socket, wire)
+            self.results.append(result)
+            if result.outcome == "answered":
+                self.counts.completed += 1
+            else:
+                self.counts.failed += 1
+            if settings.on_call_end is not None:
+                ended = call_end_payload(info, result)
+                await call_back(settings.on_call_end, ended, name="on_call_end", deadline=_CALL_END_SECONDS)
+        finally:
+            del self._calls[info.call_id]
+            self._quiet.set()
+            await socket.aclose()
+
+    async def live_agent(self, agent: Agent) -> Agent:
+        """The agent with its providers opened; each provider is opened once per session."""
+        async with self._opening:
+            return attrs.evolve(
+                agent,
+                stt=await self._open_provider(agent.stt),
+                llm=await self._open_provider(agent.llm),
+                tts=await self._open_provider(agent.tts),
+                vad=await self._open_provider(agent.vad),
+            )
+
+    async def _open_provider(self, provider: Any) -> Any:
+        if provider is None or not hasattr(provider, "open"):
+            return provider
+        known = self._live.get(id(provider))
+        if known is None:
+            # The provider is kept beside what it opened, so that its id cannot be given away.
+            known = (provider, await self._nursery.start(_hold_open, provider.open()))
+            self._live[id(provider)] = known
+        return known[1]
+
+    async def listen(self) -> None:
+        """Binds the port and answers it until the session ends.
+
+        Raises:
+            PatterConnectionError: the port cannot be bound.
+        """
+        settings = self._settings
+        assert settings.port is not None
+        try:
+            listeners = await trio.open_tcp_listeners(settings.port, host=settings.host)
+        except OSError as error:
+            raise PatterConnectionError(
+                f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}",
+                hint="choose another port with port=…, or 0 for any free one",
+            ) from error
+        host, port = listeners[0].socket.getsockname()[:2]
+        self.address = (host, port)
+        if not self._base:
+            self._base = f"http://{host}:{port}"
+        await self._nursery.start(
+            partial(serve_port, listeners, self.app, self, limits=settings.limits, stats=self.port_stats)
+        )
+        _log.info("listening on %s:%d as %s", host, port, self._base)
+
+    async def start(self) -> None:
+        """Opens the agent's providers, starts the clock, binds the port."""
+        self._nursery.start_soon(self._ticker.run)
+        if self._agent is not None:
+            await self.live_agent(self._agent)
+        if self._settings.port is not None:
+            await self.listen()
+
+
+async def _hold_open(
+    context: AbstractAsyncContextManager[Any], *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
+) -> None:
+    async with context as live:
+        task_status.started(live)
+        await trio.sleep_forever()
+
+
+def _token_of(target: str) -> str:
+    return target.partition("?")[0].rstrip("/").rpartition("/")[2]
+
+
+def normalise_webhook_url(url: str) -> str:
+    """The base URL with its scheme and without a trailing slash; a bare host means ``https``.
+
+    Raises:
+        PatterConfigError: it is not a URL that a carrier could call.
+    """
+    if not url:
+        return ""
+    full = url if "://" in url else f"https://{url}"
+    parts = urlsplit(full)
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+        raise PatterConfigError(
+            f"webhook_url={url!r} is not a web address", hint="for example https://example.com"
+        )
+    if parts.scheme == "http" and not loopback:
+        raise PatterConfigError(
+            f"webhook_url={url!r} is not encrypted", hint="carriers stream to wss:// only; use https://…"
+        )
+    return full.rstrip("/")
+
+
+@asynccontextmanager
+async def open_session(settings: SessionSettings, agent: Agent | None) -> AsyncIterator[Session]:
+    """A session for the length of the block: listening, calls accepted; leaving it ends every call.
+
+    Leaving normally drains: running calls may finish until ``drain_seconds`` have passed. Leaving by an
+    exception or a cancellation ends them at once.
+
+    Raises:
+        PatterConfigError: the agent cannot take calls, or an extra is missing.
+        PatterConnectionError: the port cannot be bound.
+    """
+    if agent is not None:
+        agent.require_pipeline()
+    settings = attrs.evolve(settings, webhook_url=normalise_webhook_url(settings.webhook_url))
+    if settings.port is None and settings.carrier is not None and not settings.webhook_url:
+        raise PatterConfigError("without a port the public address is unknown", hint="pass webhook_url=…")
+    try:
+        async with trio.open_nursery() as nursery:
+            session = Session(settings, agent, nursery)
+            await session.start()
+            yield session
+            await session.drain()
+            nursery.cancel_scope.cancel()
+    except BaseExceptionGroup as group:
+        # One failure is one exception to the owner: nobody outside opened this nursery.
+        raise _only(group) from group.__cause__
+
+
+def _only(failure: BaseException) -> BaseException:
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
+        failure = failure.exceptions[0]
+    return failure

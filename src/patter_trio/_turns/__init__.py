@@ -1,0 +1,1 @@
+"""Decisions and records of a conversation: pure, with the time passed in."""

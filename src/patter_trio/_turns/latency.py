@@ -1,0 +1,88 @@
+"""When each stage of a turn happened, and what that means in milliseconds."""
+
+from __future__ import annotations
+
+import attrs
+
+__all__ = ["LatencyBreakdown", "TurnMetrics", "TurnTimes"]
+
+
+@attrs.frozen
+class LatencyBreakdown:
+    """A turn's latencies in milliseconds; ``None`` where that stage did not happen.
+
+    Args:
+        endpoint_ms: the caller's last voiced sound to the committed utterance.
+        stt_ms: the detector's trailing edge to the final result.
+        llm_ttft_ms: the committed utterance to the first token.
+        tts_ms: the first sentence written to its first sound.
+        agent_response_ms: the caller's last voiced sound to the first frame on the wire: what they wait.
+        bargein_ms: the detector's edge to ``clear`` written, for a turn that was cut.
+        user_speech_duration_ms: how long the caller spoke.
+        total_ms: the turn's start to its end.
+    """
+
+    endpoint_ms: float | None = None
+    stt_ms: float | None = None
+    llm_ttft_ms: float | None = None
+    tts_ms: float | None = None
+    agent_response_ms: float | None = None
+    bargein_ms: float | None = None
+    user_speech_duration_ms: float | None = None
+    total_ms: float | None = None
+
+
+@attrs.frozen
+class TurnMetrics:
+    """The record of one turn, emitted when it ends, however it ends."""
+
+    turn_index: int
+    kind: str
+    user_text: str
+    agent_text: str
+    unheard_text: str
+    interrupted: bool
+    latency: LatencyBreakdown
+    tts_characters: int
+    audio_sent_seconds: float
+    audio_heard_seconds: float
+    timestamp: float
+    error_code: str | None = None
+
+
+@attrs.define
+class TurnTimes:
+    """Clock times of a turn's stages, written by the stages themselves, in seconds."""
+
+    started: float
+    speech_started: float | None = None
+    speech_ended: float | None = None
+    trailing_silence: float = 0.0
+    final: float | None = None
+    committed: float | None = None
+    first_token: float | None = None
+    first_sentence: float | None = None
+    first_audio: float | None = None
+    first_frame: float | None = None
+    floor_lost: float | None = None
+    cancelled: float | None = None
+    cleared: float | None = None
+    ended: float | None = None
+
+    def breakdown(self) -> LatencyBreakdown:
+        """The differences that people look at."""
+        quiet_since = None if self.speech_ended is None else self.speech_ended - self.trailing_silence
+        return LatencyBreakdown(
+            endpoint_ms=_ms(quiet_since, self.committed),
+            stt_ms=_ms(self.speech_ended, self.final),
+            llm_ttft_ms=_ms(self.committed, self.first_token),
+            tts_ms=_ms(self.first_sentence, self.first_audio),
+            agent_response_ms=_ms(quiet_since, self.first_frame),
+            bargein_ms=_ms(self.floor_lost, self.cleared),
+            user_speech_duration_ms=_ms(self.speech_started, quiet_since),
+            total_ms=_ms(self.started, self.ended),
+        )
+
+
+def _ms(start: float | None, end: float | None) -> float | None:
+    return None if start is None or end is None else round((end - start) * 1000, 3)

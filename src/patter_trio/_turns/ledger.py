@@ -1,0 +1,187 @@
+"""What one turn wrote, synthesised, sent and had heard, to the word."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+
+from .._text.words import split_words
+from ..events import Word
+
+__all__ = ["Ledger"]
+
+# Speech runs at about 14 characters a second (the embedded voice on the demo's sentences); used only for
+# the sentence that was cut while it was still being synthesised, whose length nobody knows.
+_CHARACTERS_PER_SECOND = 14.0
+
+# A carrier that echoed no mark at all this long after the sound must have ended does not echo marks.
+_MARKS_DEAD_AFTER = 2.0
+
+
+@attrs.define
+class _Span:
+    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is."""
+
+    text: str | None
+    start: int
+    words: list[Word] = attrs.field(factory=list[Word])
+
+
+@attrs.define
+class _Mark:
+    name: str
+    position: int
+    sent_at: float
+
+
+class Ledger:
+    """Positions are samples of the carrier's format from the start of the turn.
+
+    ``serial`` is unique within the call and begins the names of this turn's marks.
+
+    ``heard`` is what the carrier proved: the last mark it echoed, and from there as much as time allows,
+    but never past a mark that is still outstanding. Marks that come back because of a ``clear`` prove
+    nothing: the carrier returns every outstanding mark at once then.
+    """
+
+    def __init__(self, serial: int, sample_rate: int) -> None:
+        self._prefix = f"{serial}."
+        self._rate = sample_rate
+        self._written: list[str] = []
+        self._spans: list[_Span] = []
+        self._outstanding: deque[_Mark] = deque()
+        self._marks = 0
+        self._proved = 0
+        self._proved_at: float | None = None
+        self._plays_until = 0.0
+        self._cut_at: int | None = None
+        self.synthesised = 0
+        self.sent = 0
+        self.complete = False
+
+    # --- what happens ---------------------------------------------------------------------------------------
+
+    def write(self, sentence: str) -> None:
+        """A sentence was given to the voice."""
+        self._written.append(sentence)
+
+    def synthesise(self, samples: int, text: str | None = None, words: tuple[Word, ...] = ()) -> None:
+        """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning."""
+        if text is not None or not self._spans:
+            self._spans.append(_Span(text, self.synthesised))
+        self._spans[-1].words.extend(words)
+        self.synthesised += samples
+
+    def send(self, samples: int, now: float) -> None:
+        """Sound went out to the carrier, which plays it after what it already holds."""
+        self.sent = min(self.sent + samples, self.synthesised)
+        self._plays_until = max(self._plays_until, now) + samples / self._rate
+
+    def mark(self, now: float) -> str:
+        """A mark goes out behind all that was sent; returns its name."""
+        self._marks += 1
+        mark = _Mark(f"{self._prefix}{self._marks}", self.sent, now)
+        self._outstanding.append(mark)
+        return mark.name
+
+    def mark_played(self, name: str, now: float) -> bool:
+        """The carrier echoed a mark; ``False`` if it is not one of this turn's outstanding marks."""
+        if self._cut_at is not None or all(mark.name != name for mark in self._outstanding):
+            return False
+        while self._outstanding:
+            mark = self._outstanding.popleft()
+            if mark.name == name:
+                self._proved, self._proved_at = mark.position, now
+                break
+        return True
+
+    def cut(self, now: float) -> None:
+        """The turn ends here: what was not heard by ``now`` never will be."""
+        if self._cut_at is None:
+            self._cut_at = self._heard(now)
+
+    # --- what is known --------------------------------------------------------------------------------------
+
+    @property
+    def plays_until(self) -> float:
+        """When the carrier will have played everything sent, by our clock."""
+        return self._plays_until
+
+    @property
+    def all_marks_played(self) -> bool:
+        """Whether no mark is outstanding."""
+        return not self._outstanding
+
+    def heard(self, now: float) -> int:
+        """Samples that the caller has heard."""
+        return self._heard(now) if self._cut_at is None else self._cut_at
+
+    def _heard(self, now: float) -> int:
+        if self._proved_at is None and self._outstanding:
+            if now < self._plays_until + _MARKS_DEAD_AFTER:
+                return 0
+            return self.sent
+        bound = self._outstanding[0].position if self._outstanding else self.sent
+        elapsed = round((now - (self._proved_at or now)) * self._rate)
+        return max(self._proved, min(self.sent, bound, self._proved + elapsed))
+
+    def heard_text(self, now: float) -> str:
+        """The words that the caller has heard."""
+        return self._split(now)[0]
+
+    def unheard_text(self, now: float) -> str:
+        """The words written for this turn that the caller has not heard."""
+        return self._split(now)[1]
+
+    def _split(self, now: float) -> tuple[str, str]:
+        heard = self.heard(now)
+        everything = " ".join(self._written)
+        if self.complete and self.synthesised and heard >= self.synthesised:
+            return everything, ""
+        if any(span.text is None for span in self._spans):
+            spans = [_Span(everything, 0, [w for span in self._spans for w in span.words])]
+        else:
+            spans = self._spans
+        told: list[str] = []
+        rest: list[str] = []
+        for number, span in enumerate(spans):
+            last = number == len(spans) - 1
+            end = self.synthesised if last else spans[number + 1].start
+            before, after = self._split_span(span, end, heard, finished=self.complete or not last)
+            told += before
+            rest += after
+        known = len(spans) if spans is self._spans else len(self._written)
+        rest += [word for sentence in self._written[known:] for word in split_words(sentence)]
+        return " ".join(told), " ".join(rest)
+
+    def _split_span(
+        self, span: _Span, end: int, heard: int, *, finished: bool
+    ) -> tuple[list[str], list[str]]:
+        words = split_words(span.text or "")
+        if finished and heard >= end:
+            return words, []
+        played = heard - span.start
+        if played <= 0:
+            return [], words
+        if len(span.words) == len(words):
+            count = sum(1 for word in span.words if word.end * self._rate <= played)
+        else:
+            letters = len(" ".join(words))
+            expected = letters / _CHARACTERS_PER_SECOND * self._rate
+            length = end - span.start if finished else max(end - span.start, expected)
+            budget = letters * min(1.0, played / max(length, 1))
+            count = _words_within(words, budget)
+        return words[:count], words[count:]
+
+
+def _words_within(words: list[str], letters: float) -> int:
+    """How many whole words fit into so many letters, the spaces between them counted."""
+    used, count = 0.0, 0
+    for word in words:
+        used += len(word)
+        if used > letters + 1e-9:
+            break
+        used += 1
+        count += 1
+    return count

@@ -1,0 +1,7 @@
+"""Language models; each module's ``LLM`` is the class of the flat name."""
+
+from __future__ import annotations
+
+from .openai_compatible import OpenAICompatibleLLM
+
+__all__ = ["OpenAICompatibleLLM"]
