@@ -86,7 +86,7 @@ def test_speech_without_words_is_committed_empty(ends: Endpointing) -> None:
     ends.speech_started(1.0)
     ends.speech_ended(1.3)
     ends.transcript(final(""), 1.32)
-    utterance = ends.poll(1.4)
+    utterance = ends.poll(1.41)
     assert utterance is not None
     assert utterance.text == ""
 

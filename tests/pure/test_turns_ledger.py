@@ -74,6 +74,46 @@ def test_the_cut_is_at_the_word_where_the_voice_gives_times() -> None:
     assert ledger.heard_text(1.75) == "slow fast"
 
 
+def test_marks_that_a_clear_returns_at_once_prove_nothing() -> None:
+    ledger = spoken("aaaa bbbb cccc dddd")
+    ledger.send(160, 0.0)
+    first = ledger.mark(0.0)
+    ledger.send(RATE, 0.0)
+    second = ledger.mark(0.0)
+    assert ledger.mark_played(first, 0.1)
+    barrier = ledger.clear(0.5)
+    assert ledger.mark_played(second, 0.6), "it would have been played at 1.1 at the earliest"
+    assert not ledger.settled
+    assert ledger.mark_played(barrier, 0.6)
+    assert ledger.settled
+    assert ledger.heard(9.0) == 160 + RATE // 2, "what the clear found unplayed is not heard"
+
+
+def test_a_mark_played_while_the_clear_was_on_its_way_counts() -> None:
+    ledger = spoken("aaaa bbbb cccc dddd")
+    ledger.send(160, 0.0)
+    first = ledger.mark(0.0)
+    ledger.send(RATE // 2, 0.0)
+    second = ledger.mark(0.0)
+    assert ledger.mark_played(first, 0.12)
+    barrier = ledger.clear(0.55)
+    assert ledger.mark_played(second, 0.62)
+    assert ledger.mark_played(barrier, 0.75)
+    assert ledger.heard(9.0) == 160 + RATE // 2
+
+
+def test_a_barrier_that_never_comes_leaves_the_clocks_word() -> None:
+    ledger = spoken("aaaa bbbb cccc dddd")
+    ledger.send(160, 0.0)
+    first = ledger.mark(0.0)
+    ledger.send(RATE, 0.0)
+    ledger.mark(0.0)
+    assert ledger.mark_played(first, 0.1)
+    ledger.clear(0.6)
+    ledger.cut(1.6)
+    assert ledger.heard(9.0) == 160 + RATE // 2
+
+
 def test_marks_that_come_back_after_the_cut_prove_nothing() -> None:
     ledger = spoken("one two three four")
     ledger.send(2 * RATE, 0.0)
@@ -140,5 +180,5 @@ def test_a_sentence_cut_while_it_was_still_being_made_is_not_taken_for_whole() -
     ledger.send(RATE // 2, 0.0)
     assert ledger.mark_played(ledger.mark(0.0), 0.5)
     heard = ledger.heard_text(0.5)
-    assert heard == "this"
+    assert heard == "this is"
     assert f"{heard} {ledger.unheard_text(0.5)}" == sentence

@@ -23,6 +23,9 @@ from .turn import Turn
 
 __all__ = ["Floor", "Inbox"]
 
+# A carrier that has not echoed the mark behind a clear by then is believed by the clock instead.
+_BARRIER_SECONDS = 1.0
+
 
 class Inbox:
     """Utterances on their way to the conversation; those that come during a turn wait here."""
@@ -79,7 +82,7 @@ class Floor:
             await body()
             watchers.cancel_scope.cancel()
         if turn.floor_lost:
-            self._settle(turn)
+            await self._settle(turn)
 
     async def _watch_speech(self, turn: Turn) -> None:
         """Hold at the edge; confirm, or go on."""
@@ -126,13 +129,18 @@ class Floor:
         turn.scope.cancel()
         turn.times.cancelled = now
 
-    def _settle(self, turn: Turn) -> None:
-        """After the join: clear what the carrier still holds, and tell how it went."""
+    async def _settle(self, turn: Turn) -> None:
+        """After the join: clear what the carrier still holds, learn what was heard, and tell how it went."""
         now = trio.current_time()
         phase: Literal["thinking", "speaking"] = "speaking" if turn.audible else "thinking"
+        turn.times.cleared = now
         if turn.audible:
             self.leg.clear(turn.serial)
-        turn.times.cleared = now
+            self.leg.post_mark(turn.ledger.clear(now), turn.serial)
+            # The caller is speaking: there is time to learn what they heard before the next turn begins.
+            with trio.move_on_after(_BARRIER_SECONDS):
+                await turn.marks.wait_for(lambda _: turn.ledger.settled or self.gone.value)
+            turn.ledger.cut(now)
         onset = turn.times.floor_lost if turn.times.floor_lost is not None else now
         cancelled = turn.times.cancelled if turn.times.cancelled is not None else now
         self.report.floor_taken(

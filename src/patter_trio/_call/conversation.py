@@ -193,9 +193,8 @@ class Conversation:
     def _close_turn(self, turn: Turn) -> None:
         """Commits what was heard and reports the turn: always, however it ended."""
         now = trio.current_time()
-        if turn.times.ended is None:
-            turn.times.ended = now
-            turn.ledger.cut(now)
+        turn.times.ended = turn.times.ended if turn.times.ended is not None else now
+        turn.ledger.cut(now)
         heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)
         overtaken = turn.floor_lost and not heard
         if overtaken and turn.user_text:

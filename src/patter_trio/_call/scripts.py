@@ -55,7 +55,9 @@ async def _from_function(
 
 
 @trio.as_safe_channel
-async def _from_model(model: LLMProvider, messages: Sequence[Message], call_id: str) -> AsyncGenerator[str, None]:
+async def _from_model(
+    model: LLMProvider, messages: Sequence[Message], call_id: str
+) -> AsyncGenerator[str, None]:
     async with model.stream(messages, None, call_id=call_id) as chunks:
         # Read to the end, past "done": a stream that is left early costs its connection.
         async for chunk in chunks:

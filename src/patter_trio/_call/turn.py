@@ -154,7 +154,6 @@ async def run_turn(
             stages.start_soon(speak)
             stages.start_soon(sound_out)
     turn.times.ended = trio.current_time()
-    turn.ledger.cut(turn.times.ended)
 
 
 @contextmanager

@@ -15,6 +15,9 @@ __all__ = ["Ledger"]
 # the sentence that was cut while it was still being synthesised, whose length nobody knows.
 _CHARACTERS_PER_SECOND = 14.0
 
+# Seconds by which an echo may seem too early because of jitter, and still be believed.
+_PLAUSIBLE = 0.03
+
 # A carrier that echoed no mark at all this long after the sound must have ended does not echo marks.
 _MARKS_DEAD_AFTER = 2.0
 
@@ -41,8 +44,12 @@ class Ledger:
     ``serial`` is unique within the call and begins the names of this turn's marks.
 
     ``heard`` is what the carrier proved: the last mark it echoed, and from there as much as time allows,
-    but never past a mark that is still outstanding. Marks that come back because of a ``clear`` prove
-    nothing: the carrier returns every outstanding mark at once then.
+    but never past a mark that is still outstanding.
+
+    A ``clear`` makes the carrier return every outstanding mark at once, and nothing in them tells played from
+    cleared. So a barrier mark follows the clear. Echoes take the same way back as the barrier's, so the ear
+    had got, when the clear arrived, as far beyond the last proved mark as the time between the two echoes;
+    an echo that comes before its sound can have been played is one of the clear's own.
     """
 
     def __init__(self, serial: int, sample_rate: int) -> None:
@@ -56,6 +63,8 @@ class Ledger:
         self._proved_at: float | None = None
         self._plays_until = 0.0
         self._cut_at: int | None = None
+        self._barrier = ""
+        self._cleared_at = 0.0
         self.synthesised = 0
         self.sent = 0
         self.complete = False
@@ -92,14 +101,28 @@ class Ledger:
         while self._outstanding:
             mark = self._outstanding.popleft()
             if mark.name == name:
-                self._proved, self._proved_at = mark.position, now
                 break
+        if name == self._barrier:
+            self._cut_at = self._reached(now)
+        elif not self._barrier or mark.position <= self._reached(now) + _PLAUSIBLE * self._rate:
+            self._proved, self._proved_at = mark.position, now
         return True
 
+    def clear(self, now: float) -> str:
+        """A clear goes out; returns the name of the barrier mark that must follow it."""
+        self._cleared_at = now
+        self._barrier = self.mark(now)
+        return self._barrier
+
+    @property
+    def settled(self) -> bool:
+        """Whether what was heard can no longer change."""
+        return self._cut_at is not None
+
     def cut(self, now: float) -> None:
-        """The turn ends here: what was not heard by ``now`` never will be."""
+        """The turn ends here: what was not heard by ``now`` (or by the clear) never will be."""
         if self._cut_at is None:
-            self._cut_at = self._heard(now)
+            self._cut_at = self._heard(self._cleared_at if self._barrier else now)
 
     # --- what is known --------------------------------------------------------------------------------------
 
@@ -123,8 +146,12 @@ class Ledger:
                 return 0
             return self.sent
         bound = self._outstanding[0].position if self._outstanding else self.sent
-        elapsed = round((now - (self._proved_at or now)) * self._rate)
-        return max(self._proved, min(self.sent, bound, self._proved + elapsed))
+        return max(self._proved, min(bound, self._reached(now)))
+
+    def _reached(self, now: float) -> int:
+        """How far the ear can have got by an echo that arrives at ``now``."""
+        elapsed = 0.0 if self._proved_at is None else now - self._proved_at
+        return min(self.sent, self._proved + round(elapsed * self._rate))
 
     def heard_text(self, now: float) -> str:
         """The words that the caller has heard."""
