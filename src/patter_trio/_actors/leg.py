@@ -8,7 +8,7 @@ import attrs
 import trio
 
 from ..abc import MediaSocket, MediaWire
-from ..errors import CarrierLostError, CarrierStalledError
+from ..errors import CarrierStalledError
 from ..events import AudioFormat
 
 __all__ = ["Leg"]
@@ -36,6 +36,7 @@ class Leg:
         self._wire = wire
         self._queue: deque[_Queued] = deque()
         self._waiting = trio.lowlevel.ParkingLot()
+        self._broken = False
         self.audio: AudioFormat = wire.audio
         self.frames_sent = 0
         self.clears_sent = 0
@@ -67,17 +68,19 @@ class Leg:
         return len(self._queue)
 
     def _post(self, message: str, turn: int | None) -> None:
-        if not self._queue and self._socket.send_nowait(message):
+        if self._broken or (not self._queue and self._socket.send_nowait(message)):
             return
         self._queue.append(_Queued(message, turn))
         self._waiting.unpark()
 
     async def write(self) -> None:
-        """Sends what the socket did not take at once, until cancelled.
+        """Sends what the socket did not take at once, until cancelled or the connection breaks.
+
+        A connection that breaks here is not judged here: a hang-up looks the same from this side, and whoever
+        reads the socket knows whether a ``stop`` came first.
 
         Raises:
             CarrierStalledError: nothing could be sent for 1.5 s.
-            CarrierLostError: the connection broke.
         """
         while True:
             while not self._queue:

@@ -1,0 +1,216 @@
+"""The demo call: a caller phones the desk on this machine, asks, interrupts, books and says goodbye."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import date
+from random import Random
+
+import attrs
+import trio
+
+from .._audio.convert import Converter
+from .._patter import Patter
+from .._session import Session
+from ..abc import LLMProvider, TTSProvider
+from ..carriers import Twilio
+from ..events import MULAW_8K, CallEvent, CallInfo
+from ..stt import MoonshineSTT
+from ..testing import Caller, CallOutcome, LineConditions, LoopbackLine, SimulatedTwilio
+from ..tts import HibariTTS, NanoTTS
+from ..vad import SileroVAD
+from .brain import GREETING, DeskBrain
+from .collect import collect
+from .record import CallArtefacts
+
+__all__ = ["ACCOUNT", "NUMBER", "TODAY", "TOKEN", "Demo", "Performance", "desk_session", "perform"]
+
+# The credentials of an account that exists on this machine only: the simulated carrier signs with them and
+# the session verifies, exactly as with real ones.
+ACCOUNT = "AC" + "0" * 31 + "1"
+TOKEN = "0" * 32  # noqa: S105
+NUMBER = "+15550001234"
+
+# A Monday, so that the desk's answers are the same on every day of the year.
+TODAY = date(2026, 3, 2)
+
+_SYSTEM_PROMPT = (
+    "You answer the telephone of Lakeside Dental, a dentist's practice. Be brief and friendly. Hours: Monday "
+    "to Friday eight to six, Saturday nine to one. A cleaning costs ninety dollars."
+)
+
+
+@attrs.frozen
+class Line:
+    """A sentence of the caller, said in one of these ways, and words of which the answer must hold one."""
+
+    ways: tuple[str, ...]
+    answer: tuple[str, ...]
+
+
+HOURS = Line(
+    ("What are your opening hours?", "When are you open this week?"), ("open", "eight", "Monday", "Saturday")
+)
+PRICE = Line(
+    ("Sorry, how much does a cleaning cost?", "Wait, what is the price of a cleaning?"),
+    ("dollar", "cost", "ninety"),
+)
+BOOK = Line(
+    (
+        "I would like to book a cleaning on Thursday afternoon.",
+        "Can I book a cleaning for Thursday afternoon?",
+    ),
+    ("Thursday",),
+)
+YES = Line(("Yes, that works for me.", "Yes please, book it."), ("booked", "set", "see you"))
+WHERE = Line(("Where are you located?", "What is your address?"), ("Street", "street"))
+BYE = Line(("That is all, thank you. Goodbye.", "Thank you very much, goodbye."), ("bye", "Bye", "call"))
+
+
+@attrs.frozen(kw_only=True)
+class Demo:
+    """How the demo is run.
+
+    Args:
+        seed: of the caller's choice of words and of the line's jitter.
+        llm: a model in place of the desk's own function; its answers are then not checked.
+        tts: the agent's voice.
+        caller_voice: the caller's voice.
+    """
+
+    seed: int = 1
+    llm: LLMProvider | None = None
+    tts: TTSProvider = attrs.field(factory=HibariTTS)
+    caller_voice: TTSProvider = attrs.field(factory=NanoTTS)
+
+    def script(self) -> tuple[Caller, list[Line]]:
+        """The caller's script, and the lines in the order in which they are said."""
+        chance = Random(self.seed)
+
+        def way(line: Line) -> str:
+            return chance.choice(line.ways)
+
+        caller = (
+            Caller()
+            .waits_for_agent()
+            .says(way(HOURS))
+            .barges_in(way(PRICE), after=1.6)
+            .waits_for_agent()
+            .says(way(BOOK))
+            .waits_for_agent()
+            .says(way(YES))
+            .waits_for_agent()
+            .says(way(WHERE))
+            .waits_for_agent()
+            .says(way(BYE))
+            .waits_for_agent()
+            .hangs_up()
+        )
+        return caller, [HOURS, PRICE, BOOK, YES, WHERE, BYE]
+
+
+@attrs.frozen
+class Performance:
+    """A demo call that was made. ``problems`` says what did not go as the script wants; empty when all did."""
+
+    artefacts: CallArtefacts
+    outcome: CallOutcome
+    problems: tuple[str, ...]
+
+
+async def render(voice: TTSProvider, texts: list[str]) -> dict[str, bytes]:
+    """Speaks each text with a provider's voice; returns 8 kHz µ-law sound by text."""
+    sounds: dict[str, bytes] = {}
+    opened = voice.open() if hasattr(voice, "open") else None
+    if opened is not None:
+        async with opened as live:
+            return await render(live, texts)
+    async with voice.open_voice(MULAW_8K, CallInfo("caller")) as speaker:
+        for text in texts:
+            converter = Converter(speaker.audio, MULAW_8K)
+            outlet, sentences = trio.open_memory_channel[str](1)
+            await outlet.send(text)
+            outlet.close()
+            pieces: list[bytes] = []
+            async with speaker.speak(sentences) as sound:
+                async for piece in sound:
+                    pieces.append(converter.feed(piece.audio))
+            sounds[text] = b"".join(pieces) + converter.flush()
+    return sounds
+
+
+def desk_session(
+    demo: Demo, brain: DeskBrain, on_event: Callable[[CallEvent], None]
+) -> AbstractAsyncContextManager[Session]:
+    """A session of the demo's desk on a free loopback port."""
+    patter = Patter(carrier=Twilio(account_sid=ACCOUNT, auth_token=TOKEN), phone_number=NUMBER)
+    agent = patter.agent(
+        system_prompt=_SYSTEM_PROMPT,
+        first_message=GREETING,
+        stt=MoonshineSTT(),
+        tts=demo.tts,
+        vad=SileroVAD(),
+        llm=demo.llm,
+        on_message=None if demo.llm is not None else brain.on_message,
+        llm_error_message="I am sorry, something went wrong here. Could you say that again?",
+    )
+    return patter.session(agent, port=0, on_event=on_event)
+
+
+async def perform(
+    demo: Demo, on_event: Callable[[CallEvent], None], say: Callable[[str], None]
+) -> Performance:
+    """Starts the server on loopback, phones in and plays the script.
+
+    Raises:
+        MissingExtraError: ``patter-trio[local]`` is not installed.
+    """
+    caller, lines = demo.script()
+    brain = DeskBrain(today=TODAY)
+    events: list[CallEvent] = []
+
+    def listen(event: CallEvent) -> None:
+        events.append(event)
+        on_event(event)
+
+    say("loading the models (a few seconds) ...")
+    texts = [step.text for step in caller.steps if hasattr(step, "text")]
+    sounds = await render(demo.caller_voice, texts)
+    if demo.llm is None:
+        await brain.warm()
+    async with desk_session(demo, brain, listen) as session:
+        say(f"the desk answers on {session.url}; a caller phones in ...")
+        twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
+        conditions = LineConditions(seed=demo.seed, one_way_delay_ms=20, jitter_ms=10)
+        outcome = await twilio.call(
+            LoopbackLine(session.url),
+            attrs.evolve(caller, voice=sounds.__getitem__),
+            conditions=conditions,
+        )
+        results = list(session.results)
+    artefacts = collect(outcome, events, demo.seed, conditions)
+    problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
+    if not results:
+        problems.append("the call never came up")
+    return Performance(artefacts, outcome, tuple(problems))
+
+
+def _problems(outcome: CallOutcome, artefacts: CallArtefacts, lines: list[Line]) -> list[str]:
+    problems = [
+        f"the caller could not do this: {step.step}: {step.note}" for step in outcome.steps if not step.ok
+    ]
+    problems += [f"the server broke the carrier's protocol: {found.kind}" for found in outcome.violations]
+    if outcome.frames_after_clear:
+        problems.append(f"{outcome.frames_after_clear} frames of a cancelled turn came after its clear")
+    if outcome.refusal:
+        problems.append(f"the call was refused: {outcome.refusal}")
+    replies = [turn for turn in artefacts.turns if turn.kind == "reply"]
+    if len(replies) != len(lines) and lines:
+        problems.append(f"{len(lines)} questions got {len(replies)} answers")
+    for line, turn in zip(lines, replies, strict=False):
+        said = f"{turn.agent_text_heard} {turn.agent_text_cut}"
+        if not any(word in said for word in line.answer):
+            problems.append(f'"{turn.user_text}" was answered with "{said.strip()}"')
+    return problems
+

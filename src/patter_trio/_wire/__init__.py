@@ -1,0 +1,1 @@
+"""Protocols that others defined, sans-IO: bytes and text in, events out, and back."""

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from xml.etree.ElementTree import Element, fromstring
+
+import pytest
+from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+
+from patter_trio._wire.twiml import (
+    Answer,
+    HangUp,
+    Refusal,
+    SayAnswer,
+    StreamAnswer,
+    connect_stream,
+    parse_answer,
+    reject,
+    say_and_hangup,
+)
+from patter_trio.errors import PatterConfigError, RemoteProtocolError
+
+URL = "wss://voice.example.test/ws/twilio/CA00000000000000000000000000000001"
+AWKWARD = "a<b>&\"c'é\n\t]]> 中 😀"
+
+
+def tree(element: Element) -> tuple[object, ...]:
+    return (
+        element.tag,
+        dict(element.attrib),
+        (element.text or "").strip(),
+        [tree(child) for child in element],
+    )
+
+
+def same(ours: str, theirs: VoiceResponse) -> bool:
+    return tree(fromstring(ours)) == tree(fromstring(str(theirs)))
+
+
+def theirs_with_stream(parameters: dict[str, str], **attributes: str) -> VoiceResponse:
+    response, connect = VoiceResponse(), Connect()
+    stream = Stream(url=URL, **attributes)
+    for name, value in parameters.items():
+        stream.parameter(name=name, value=value)
+    connect.append(stream)
+    response.append(connect)
+    return response
+
+
+@pytest.mark.parametrize("parameters", [{}, {"token": "9f8e"}, {"token": "9f8e", AWKWARD: AWKWARD}])
+def test_a_stream_is_written_as_by_the_carriers_own_builder(parameters: dict[str, str]) -> None:
+    assert same(connect_stream(URL, parameters), theirs_with_stream(parameters))
+
+
+def test_a_status_callback_is_written_as_by_the_carriers_own_builder() -> None:
+    callback = "https://voice.example.test/stream?a=1&b=2"
+    theirs = theirs_with_stream({}, status_callback=callback, status_callback_method="POST")
+    assert same(connect_stream(URL, {}, status_callback=callback), theirs)
+
+
+@pytest.mark.parametrize("reason", ["busy", "rejected"])
+def test_a_refusal_is_written_as_by_the_carriers_own_builder(reason: str) -> None:
+    theirs = VoiceResponse()
+    theirs.reject(reason=reason)
+    assert same(reject(reason), theirs)
+
+
+def test_a_spoken_answer_is_written_as_by_the_carriers_own_builder() -> None:
+    theirs = VoiceResponse()
+    theirs.say(AWKWARD)
+    theirs.hangup()
+    assert same(say_and_hangup(AWKWARD), theirs)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        URL + "?token=1",
+        URL + "?",
+        URL + "#part",
+        "https://voice.example.test/ws",
+        "ws://voice.example.test/ws",
+        "/ws/twilio",
+        "wss://",
+        "wss://[::1/ws",
+        "",
+    ],
+)
+def test_a_stream_url_that_the_carrier_would_refuse(url: str) -> None:
+    with pytest.raises(PatterConfigError):
+        connect_stream(url, {})
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost:8000", "[::1]:8000"])
+def test_a_simulated_carrier_on_this_machine_needs_no_certificate(host: str) -> None:
+    assert parse_answer(connect_stream(f"ws://{host}/ws", {})) == StreamAnswer(f"ws://{host}/ws")
+
+
+def test_name_and_value_of_a_parameter_stay_below_500_characters() -> None:
+    connect_stream(URL, {"name": "v" * 495})
+    with pytest.raises(PatterConfigError, match="500") as caught:
+        connect_stream(URL, {"name": "v" * 496})
+    assert "vvv" not in str(caught.value), "the value may be a secret"
+
+
+@pytest.mark.parametrize("value", ["\0", "\x0b", "\x1b[2J", "\ud800", "\uffff"])
+def test_characters_that_xml_cannot_hold(value: str) -> None:
+    with pytest.raises(PatterConfigError):
+        connect_stream(URL, {"name": value})
+    with pytest.raises(PatterConfigError):
+        say_and_hangup(f"hello {value}")
+
+
+def test_settings_that_make_no_document() -> None:
+    with pytest.raises(PatterConfigError):
+        connect_stream(URL, {"": "value"})
+    with pytest.raises(PatterConfigError):
+        reject("tired")
+    with pytest.raises(PatterConfigError):
+        say_and_hangup(" ")
+
+
+# --- reading ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("xml", "answer"),
+    [
+        (connect_stream(URL, {"a": AWKWARD}), StreamAnswer(URL, {"a": AWKWARD})),
+        (connect_stream(URL, {}, status_callback="https://h/x"), StreamAnswer(URL, {}, "https://h/x")),
+        (reject("busy"), Refusal("busy")),
+        ("<Response><Reject/></Response>", Refusal("rejected")),
+        (say_and_hangup("Goodbye & thanks"), SayAnswer("Goodbye & thanks")),
+        ("\n<Response>\n <Say>Hello</Say>\n</Response>\n", SayAnswer("Hello")),
+        ("<Response><Hangup/></Response>", HangUp()),
+        ("<Response/>", HangUp()),
+        (f"<Response><Connect><Stream url='{URL}'/></Connect><Hangup/></Response>", StreamAnswer(URL)),
+    ],
+)
+def test_answers_are_read_back(xml: str, answer: Answer) -> None:
+    assert parse_answer(xml) == answer
+
+
+def test_answers_of_the_carriers_own_builder_are_read() -> None:
+    xml = str(theirs_with_stream({"token": "9f8e"}))
+    assert parse_answer(xml) == StreamAnswer(URL, {"token": "9f8e"})
+
+
+LAUGHS = (
+    '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;"><!ENTITY c "&b;&b;&b;&b;">]>'
+    "<Response><Say>&c;</Say></Response>"
+)
+
+
+@pytest.mark.parametrize(
+    "xml",
+    [
+        "",
+        "busy",
+        "<Response>",
+        "<Response><Say>&nosuch;</Say></Response>",
+        LAUGHS,
+        '<!DOCTYPE x SYSTEM "file:///etc/hostname"><Response/>',
+        "<Response><Say>" + "a" * 70_000 + "</Say></Response>",
+        "<Response><Say>\0</Say></Response>",
+        "<Response><Say>\ud800</Say></Response>",
+        "<Answer/>",
+        "<Response><Dance/></Response>",
+        "<Response><Say>One</Say><Say>Two</Say></Response>",
+        "<Response><Reject reason='tired'/></Response>",
+        "<Response><Connect/></Response>",
+        "<Response><Connect><Conversation/></Connect></Response>",
+        "<Response><Connect><Stream/></Connect></Response>",
+        f"<Response><Connect><Stream url='{URL}?a=1'/></Connect></Response>",
+        f"<Response><Connect><Stream url='{URL}' track='both_tracks'/></Connect></Response>",
+        f"<Response><Connect><Stream url='{URL}'><Parameter/></Stream></Connect></Response>",
+    ],
+)
+def test_documents_that_the_carrier_would_not_follow(xml: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_answer(xml)
