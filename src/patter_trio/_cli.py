@@ -51,8 +51,12 @@ def _parser() -> argparse.ArgumentParser:
         "Exit status 1 if a step of the caller's script did not happen or an answer was wrong.",
     )
     demo.set_defaults(run=_demo)
-    demo.add_argument("--out", type=Path, default=Path("patter-demo"), metavar="DIR", help="where the files go")
-    demo.add_argument("--seed", type=int, default=1, help="the caller's choice of words and the line's jitter")
+    demo.add_argument(
+        "--out", type=Path, default=Path("patter-demo"), metavar="DIR", help="where the files go"
+    )
+    demo.add_argument(
+        "--seed", type=int, default=1, help="the caller's choice of words and the line's jitter"
+    )
     demo.add_argument("--json", action="store_true", help="print the call's record as JSON and nothing else")
     demo.add_argument("--listen", action="store_true", help="talk to the desk yourself, by microphone")
     demo.add_argument("--voice", choices=sorted(_VOICES), default="hibari", help="the agent's voice")

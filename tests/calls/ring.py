@@ -27,7 +27,11 @@ ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "0123456789abcdef0123456789abcdef"
 NUMBER = "+15550001234"
 
-LONG = "We are open from Monday to Friday. The door opens at eight in the morning. It closes at six in the evening."
+LONG = (
+    "We are open from Monday to Friday. "
+    "The door opens at eight in the morning. "
+    "It closes at six in the evening."
+)
 
 
 @attrs.define

@@ -13,14 +13,14 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import attrs
 import pytest
 import trio
 import trio.testing
-from patter_trio._audio.g711 import mulaw_to_linear
 
+from patter_trio._audio import g711
 from patter_trio.abc import DetectorThresholds, Voice
 from patter_trio.events import (
     LINEAR_8K,
@@ -73,7 +73,7 @@ async def test_scripted_recognisers_conform(autojump_clock: trio.testing.MockClo
 async def test_scripted_detectors_conform(autojump_clock: trio.testing.MockClock) -> None:
     for rate, window in itertools.product((8000, 16000), (0.02, 0.032)):
         await check_vad(ScriptedVAD(window=window), sample_rate=rate)
-    await check_vad(ScriptedVAD(), speech=mulaw_to_linear(speak_words("here I am")))
+    await check_vad(ScriptedVAD(), speech=g711.decode(speak_words("here I am"), MULAW_8K))
 
 
 async def test_a_provider_is_opened_as_a_session_opens_it(autojump_clock: trio.testing.MockClock) -> None:
@@ -94,7 +94,11 @@ async def test_a_provider_is_opened_as_a_session_opens_it(autojump_clock: trio.t
 
 # --- broken voices ------------------------------------------------------------------------------------------
 
-Speak = Callable[[AsyncIterable[str]], AbstractAsyncContextManager[AsyncIterable[SpokenAudio]]]
+
+class Speak(Protocol):
+    def __call__(
+        self, sentences: AsyncIterable[str]
+    ) -> AbstractAsyncContextManager[AsyncIterable[SpokenAudio]]: ...
 
 
 @attrs.frozen
@@ -361,4 +365,4 @@ def is_too_sure(detector: BrokenDetector, pcm: bytes) -> list[float]:
     ],
 )
 def test_broken_detectors_fail(vad: BrokenVAD, match: str) -> None:
-    fails(match, lambda: check_vad(vad, speech=mulaw_to_linear(speak_words("here I am"))))
+    fails(match, lambda: check_vad(vad, speech=g711.decode(speak_words("here I am"), MULAW_8K)))

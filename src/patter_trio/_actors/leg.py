@@ -91,10 +91,10 @@ class Leg:
                 queued.turn = None
                 try:
                     await self._socket.send(queued.message)
-                except trio.BrokenResourceError as broken:
-                    raise CarrierLostError(
-                        "the carrier's media socket broke while we were sending"
-                    ) from broken
+                except trio.BrokenResourceError:
+                    self._broken = True
+                    self._queue.clear()
+                    return
             if scope.cancelled_caught:
                 raise CarrierStalledError(f"the carrier took nothing for {_STALL_SECONDS} s")
             self._queue.popleft()

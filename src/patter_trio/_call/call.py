@@ -21,7 +21,7 @@ from .._turns.endpointing import Endpointing, Utterance
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
 from ..abc import MediaSocket, MediaWire
-from ..errors import CarrierLostError, CarrierStalledError, ErrorCode, PatterError
+from ..errors import CarrierLostError, ErrorCode, PatterError
 from ..events import (
     AudioReceived,
     CallAccepted,

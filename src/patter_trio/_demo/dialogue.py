@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime
+from datetime import datetime
 from itertools import islice
 
 import attrs
 
 from . import desk
-from .desk import Appointment, Calendar, Slot, When
+from .conversation import GREETING, AskCancel, AskDay, AskMore, Conversation, OfferBooking, OfferMove
+from .desk import Appointment, Slot, When
 from .intents import Intent
 from .slots import Slots
 from .spoken import clock
@@ -21,67 +22,9 @@ from .understanding import Understood
 
 __all__ = ["GREETING", "Conversation", "OfferBooking", "OfferMove", "answer"]
 
-GREETING = f"Thanks for calling {desk.NAME}. How can I help you?"
-
 _SECOND = re.compile(r"\b(?:second|later|last|other)(?: one)?$|\b(?:second|later|last|other) one\b")
 
 _ABILITIES = "I can tell you our hours, prices and address, and book, move or cancel an appointment."
-
-
-@attrs.frozen
-class OfferBooking:
-    """The desk asked "shall I book it?" for this slot; ``other`` was read out beside it."""
-
-    slot: Slot
-    other: Slot | None = None
-
-
-@attrs.frozen
-class OfferMove:
-    """The desk asked "shall I move it there?" for this slot."""
-
-    slot: Slot
-
-
-@attrs.frozen
-class AskCancel:
-    """The desk asked whether to cancel the appointment."""
-
-
-@attrs.frozen
-class AskDay:
-    """The desk asked which day would suit, for a booking or a move."""
-
-
-@attrs.frozen
-class AskMore:
-    """The desk asked whether there is anything else."""
-
-
-Question = OfferBooking | OfferMove | AskCancel | AskDay | AskMore
-
-
-@attrs.define
-class Conversation:
-    """What the desk remembers of one call; its calendar is this call's own, so calls never meet in it."""
-
-    calendar: Calendar
-    question: Question | None = None
-    appointment: Appointment | None = None
-    wishes: Slots = attrs.field(factory=Slots)
-    topic: Intent | None = None
-    last_reply: str = GREETING
-    misses: int = 0
-
-    @classmethod
-    def opened(cls, today: date) -> Conversation:
-        """A fresh conversation over a fresh calendar."""
-        return cls(Calendar(today))
-
-    @property
-    def today(self) -> date:
-        """The date on which the call is held."""
-        return self.calendar.today
 
 
 def answer(said: Understood, call: Conversation) -> str:

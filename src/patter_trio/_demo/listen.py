@@ -137,5 +137,3 @@ async def converse(
         say("you are through: speak. Ctrl-C hangs up.")
         twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
         await twilio.call(LoopbackLine(session.url), Caller((Talk(headset),)))
-
-

@@ -82,7 +82,7 @@ class CallArtefacts:
     ``conditions`` says how the call was made (carrier, jitter, seed …), in the order to be shown.
     """
 
-    audio: bytes = attrs.field(repr=lambda audio: f"<{len(audio)} bytes>")
+    audio: bytes = attrs.field(repr=False)
     turns: tuple[CallTurn, ...] = ()
     floor: tuple[FloorChange, ...] = ()
     steps: tuple[ScriptStep, ...] = ()

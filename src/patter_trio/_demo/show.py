@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import date
 from random import Random
 
@@ -13,13 +13,14 @@ import trio
 from .._audio.convert import Converter
 from .._patter import Patter
 from .._session import Session
-from ..abc import LLMProvider, TTSProvider
+from ..abc import LLMProvider, TTSProvider, Voice
 from ..carriers import Twilio
 from ..events import MULAW_8K, CallEvent, CallInfo
 from ..stt import MoonshineSTT
 from ..testing import Caller, CallOutcome, LineConditions, LoopbackLine, SimulatedTwilio
 from ..tts import HibariTTS, NanoTTS
 from ..vad import SileroVAD
+from . import desk
 from .brain import GREETING, DeskBrain
 from .collect import collect
 from .record import CallArtefacts
@@ -29,15 +30,15 @@ __all__ = ["ACCOUNT", "NUMBER", "TODAY", "TOKEN", "Demo", "Performance", "desk_s
 # The credentials of an account that exists on this machine only: the simulated carrier signs with them and
 # the session verifies, exactly as with real ones.
 ACCOUNT = "AC" + "0" * 31 + "1"
-TOKEN = "0" * 32  # noqa: S105
+TOKEN = "0" * 32
 NUMBER = "+15550001234"
 
 # A Monday, so that the desk's answers are the same on every day of the year.
 TODAY = date(2026, 3, 2)
 
 _SYSTEM_PROMPT = (
-    "You answer the telephone of Lakeside Dental, a dentist's practice. Be brief and friendly. Hours: Monday "
-    "to Friday eight to six, Saturday nine to one. A cleaning costs ninety dollars."
+    f"You answer the telephone of {desk.NAME}, a dentist's practice. Be brief and friendly. "
+    f"{desk.say_week()} {desk.say_price(desk.Treatment.CLEANING)}"
 )
 
 
@@ -54,7 +55,7 @@ HOURS = Line(
 )
 PRICE = Line(
     ("Sorry, how much does a cleaning cost?", "Wait, what is the price of a cleaning?"),
-    ("dollar", "cost", "ninety"),
+    ("dollars",),
 )
 BOOK = Line(
     (
@@ -122,22 +123,24 @@ class Performance:
 async def render(voice: TTSProvider, texts: list[str]) -> dict[str, bytes]:
     """Speaks each text with a provider's voice; returns 8 kHz µ-law sound by text."""
     sounds: dict[str, bytes] = {}
-    opened = voice.open() if hasattr(voice, "open") else None
-    if opened is not None:
-        async with opened as live:
-            return await render(live, texts)
-    async with voice.open_voice(MULAW_8K, CallInfo("caller")) as speaker:
+    async with AsyncExitStack() as stack:
+        live = await stack.enter_async_context(voice.open()) if hasattr(voice, "open") else voice
+        speaker = await stack.enter_async_context(live.open_voice(MULAW_8K, CallInfo("caller")))
         for text in texts:
-            converter = Converter(speaker.audio, MULAW_8K)
-            outlet, sentences = trio.open_memory_channel[str](1)
-            await outlet.send(text)
-            outlet.close()
-            pieces: list[bytes] = []
-            async with speaker.speak(sentences) as sound:
-                async for piece in sound:
-                    pieces.append(converter.feed(piece.audio))
-            sounds[text] = b"".join(pieces) + converter.flush()
+            sounds[text] = await _render(speaker, text)
     return sounds
+
+
+async def _render(speaker: Voice, text: str) -> bytes:
+    converter = Converter(speaker.audio, MULAW_8K)
+    outlet, sentences = trio.open_memory_channel[str](1)
+    outlet.send_nowait(text)
+    outlet.close()
+    sound = b""
+    async with speaker.speak(sentences) as pieces:
+        async for piece in pieces:
+            sound += converter.feed(piece.audio)
+    return sound + converter.flush()
 
 
 def desk_session(
@@ -213,4 +216,3 @@ def _problems(outcome: CallOutcome, artefacts: CallArtefacts, lines: list[Line])
         if not any(word in said for word in line.answer):
             problems.append(f'"{turn.user_text}" was answered with "{said.strip()}"')
     return problems
-

@@ -91,7 +91,7 @@ _MISHEARD = (
     (r"\b(?:check|czech) up\b", "checkup"),
     (r"\bx rays?\b", "xray"),
     (r"\ba feeling\b", "a filling"),
-    (r"\b(thirs|thurs) day\b", "thursday"),
+    (r"\b(?:thurs day|thirst? ?day)\b", "thursday"),
     (r"\bwhite(?:nin|n ing|ning|n in)\b", "whitening"),
     (r"\bwidening\b", "whitening"),
     (r"\b(?:re schedule|reschedual)\b", "reschedule"),

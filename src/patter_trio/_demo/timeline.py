@@ -7,7 +7,7 @@ Ito's, told apart with any colour vision; what they say is also said by position
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import attrs
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .draw_png import to_png
 from .draw_svg import to_svg
+from .labels import CUT, Word, fitted, runs_of
 from .record import CallArtefacts, FloorChange
 from .scene import Bars, Box, Line, Run, Scene, Shape, Text, text_width
 
@@ -27,7 +28,7 @@ _WAVE, _STRIP, _LINE, _AXIS, _ROW_GAP = 60, 34, 17, 26, 34
 _ROW_SECONDS = 27.0
 """A row is at most about this long: 54 pixels a second, in which a word of speech can still be labelled."""
 
-_INK, _FAINT, _GRID, _CUT = "#222222", "#6b6b6b", "#e6e6e6", "#8a8a8a"
+_INK, _FAINT, _GRID = "#222222", "#6b6b6b", "#e6e6e6"
 _CALLER, _CALLER_TINT = "#0072b2", "#e3f0f8"
 _AGENT, _AGENT_TINT = "#00805f", "#e0f3ec"
 _BARGE, _BARGE_TINT = "#d55e00", "#fbdcc6"
@@ -118,57 +119,13 @@ def _envelope(leg: NDArray[Any], call: CallArtefacts, column: float) -> NDArray[
     return np.asarray(np.sign(loud) * np.abs(loud) ** 0.7)
 
 
-# --- words --------------------------------------------------------------------------------------------------
-
-_Word = tuple[str, bool]
-"""A word, and whether it was cut."""
-
-
-def _width(line: Sequence[_Word], size: float) -> float:
-    return text_width(" ".join(text for text, _ in line), size)
-
-
-def _wrapped(words: Sequence[_Word], width: float, size: float) -> list[list[_Word]]:
-    lines: list[list[_Word]] = [[]]
-    for word in words:
-        if lines[-1] and _width([*lines[-1], word], size) > width:
-            lines.append([])
-        lines[-1].append(word)
-    return lines
-
-
-def _label(heard: str, cut: str, width: float, size: float, most: int) -> list[list[_Word]]:
-    """The words in at most ``most`` lines: what does not fit is left out of the middle, then of the end."""
-    kept, lost = heard.split(), cut.split()
-    for room in range(len(kept) + len(lost), -1, -1):
-        for_cut = min(len(lost), max(4, room - len(kept)), room)
-        first = [*kept[: room - for_cut], *(["…"] if room - for_cut < len(kept) else [])]
-        last = [*lost[:for_cut], *(["…"] if for_cut < len(lost) else [])]
-        lines = _wrapped([*((w, False) for w in first), *((w, True) for w in last)], width, size)
-        if len(lines) <= most and all(_width(line, size) <= width for line in lines):
-            return lines
-    return []
-
-
-def _runs(line: Iterable[_Word], colour: str) -> tuple[Run, ...]:
-    runs: list[Run] = []
-    for text, cut in line:
-        if runs and runs[-1].struck == cut:
-            runs[-1] = attrs.evolve(runs[-1], text=f"{runs[-1].text} {text}")
-        else:
-            if runs:
-                runs[-1] = attrs.evolve(runs[-1], text=runs[-1].text + " ")
-            runs.append(Run(text, _CUT if cut else colour, cut))
-    return tuple(runs)
-
-
 # --- one row ------------------------------------------------------------------------------------------------
 
 
 @attrs.define
 class _Placed:
     x: float
-    lines: list[list[_Word]]
+    lines: list[list[Word]]
 
 
 @attrs.define
@@ -177,6 +134,14 @@ class _Flag:
     text: str
     colour: str
     lane: int = 0
+
+    @property
+    def width(self) -> float:
+        return text_width(self.text, 13) + 12
+
+    @property
+    def left(self) -> float:
+        return min(self.x, WIDTH - 4 - self.width)
 
 
 class _Row:
@@ -218,7 +183,7 @@ class _Row:
         placed: list[_Placed] = []
         for n, (at, heard, cut) in enumerate(here):
             right = self._x(here[n + 1][0]) if n + 1 < len(here) else float(WIDTH - 8)
-            lines = _label(heard, cut, right - self._x(at) - 18, 13, most)
+            lines = fitted(heard, cut, right - self._x(at) - 18, 13, most)
             placed.append(_Placed(self._x(at) + 4, lines))
         return placed
 
@@ -229,8 +194,8 @@ class _Row:
             flag = self._flag(change)
             if flag is None:
                 continue
-            lane = next((n for n, end in enumerate(ends) if end < flag.x), len(ends))
-            ends[lane:] = [flag.x + text_width(flag.text, 13) + 24, *ends[lane + 1 :]]
+            lane = next((n for n, end in enumerate(ends) if end < flag.left), len(ends))
+            ends[lane:] = [flag.left + flag.width + 12, *ends[lane + 1 :]]
             flags.append(attrs.evolve(flag, lane=lane))
         return flags
 
@@ -305,12 +270,11 @@ class _Row:
 
     def _flag_shapes(self) -> Iterable[Shape]:
         for flag in self._flags:
+            yield Line(flag.x, self._top + 20 * flag.lane, flag.x, self._agent_top + _WAVE, flag.colour, 1.5)
+        for flag in self._flags:
             y = self._top + 20 * flag.lane
-            yield Line(flag.x, y, flag.x, self._agent_top + _WAVE, flag.colour, 1.5)
-            width = text_width(flag.text, 13) + 12
-            left = min(flag.x, WIDTH - 4 - width)
-            yield Box(left, y, width, 18, flag.colour, 3)
-            yield Text(left + 6, y + 13.5, (Run(flag.text, "#ffffff"),), 13)
+            yield Box(flag.left, y, flag.width, 18, flag.colour, 3)
+            yield Text(flag.left + 6, y + 13.5, (Run(flag.text, "#ffffff"),), 13)
 
     def _wave(self, leg: int, top: float, colour: str) -> Iterable[Shape]:
         envelope, middle, half = self._sound.legs[leg], top + _WAVE / 2, _WAVE / 2 - 2
@@ -346,7 +310,7 @@ class _Row:
     def _words(self, placed: list[_Placed], top: float) -> Iterable[Shape]:
         for label in placed:
             for n, line in enumerate(label.lines):
-                yield Text(label.x, top + n * _LINE + 13, _runs(line, _INK), 13)
+                yield Text(label.x, top + n * _LINE + 13, runs_of(line, _INK), 13)
 
 
 # --- heading ------------------------------------------------------------------------------------------------
@@ -377,6 +341,6 @@ def _heading(call: CallArtefacts) -> list[Shape]:
         shapes += [Box(x, 96, 12, 12, colour, 2), Text(x + 18, 106.5, (Run(said, _FAINT),), 13)]
         x += 18 + text_width(said, 13) + 26
     shapes.append(
-        Text(x, 106.5, (Run("struck words", _CUT, struck=True), Run(" were never heard", _FAINT)), 13)
+        Text(x, 106.5, (Run("struck words", CUT, struck=True), Run(" were never heard", _FAINT)), 13)
     )
     return shapes

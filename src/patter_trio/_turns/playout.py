@@ -74,7 +74,7 @@ class Playout:
             yield frame, mark
 
     def closing_mark(self, now: float) -> str | None:
-        """Sending stops for now: the name of a mark that tells when the carrier has run dry, if one is due."""
+        """Sending stops for now: the mark that tells when the carrier has run dry, if one is due."""
         return self._mark(now) if self._ledger.sent > self._marked else None
 
     def _mark(self, now: float) -> str:

@@ -1,0 +1,185 @@
+"""The pictures of the benchmarks, as SVG and, where Pillow is installed, PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import attrs
+
+from patter_trio._demo.draw_png import to_png
+from patter_trio._demo.draw_svg import to_svg
+from patter_trio._demo.scene import Box, Line, Run, Scene, Shape, Text
+from patter_trio.errors import MissingExtraError
+
+__all__ = ["Bar", "Lane", "Moment", "Panel", "bars", "histograms", "lanes", "save"]
+
+WIDTH = 1200
+_LEFT, _RIGHT = 250, 60
+_INK, _FAINT, _GRID = "#222222", "#6b6b6b", "#e6e6e6"
+# Okabe and Ito: told apart with any colour vision.
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
+_BINS = 60
+
+
+def _text(x: float, y: float, text: str, colour: str = _INK, size: float = 14.0, anchor: str = "start") -> Text:
+    assert anchor == "start" or anchor == "middle" or anchor == "end"
+    return Text(x, y, (Run(text, colour),), size, anchor)
+
+
+def save(shapes: Sequence[Shape], height: float, title: str, folder: Path, name: str) -> None:
+    """Writes ``name.svg`` and ``name.png``; says so where only the first is possible."""
+    heading = _text(24, 36, title, size=20)
+    scene = Scene(WIDTH, round(height), title, (heading, *shapes))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.svg").write_text(to_svg(scene))
+    try:
+        (folder / f"{name}.png").write_bytes(to_png(scene))
+    except MissingExtraError as error:
+        print(f"no picture {name}.png: {error}")
+
+
+# --- how values are spread ----------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Panel:
+    """One measure: its values by the number of calls at once."""
+
+    label: str
+    unit: str
+    values: Mapping[int, Sequence[float]]
+
+
+def histograms(panels: Sequence[Panel], top: float) -> tuple[list[Shape], float]:
+    """One row of bars per panel and number of calls, a common scale within the panel."""
+    shapes: list[Shape] = []
+    y = top
+    for panel in panels:
+        filled = {calls: values for calls, values in panel.values.items() if values}
+        if not filled:
+            continue
+        least = min(min(values) for values in filled.values())
+        most = max(max(values) for values in filled.values())
+        low, high = max(0.0, least - (most - least) * 0.05), most + max((most - least) * 0.05, 1e-6)
+        shapes.append(_text(24, y + 24, panel.label))
+        for place, (calls, values) in enumerate(filled.items()):
+            shapes += _histogram(values, calls, low, high, y, COLOURS[place % len(COLOURS)])
+            y += 44
+        shapes += _axis(low, high, panel.unit, y)
+        y += 52
+    return shapes, y
+
+
+def _x(value: float, low: float, high: float) -> float:
+    return _LEFT + (WIDTH - _LEFT - _RIGHT) * (value - low) / (high - low)
+
+
+def _histogram(
+    values: Sequence[float], calls: int, low: float, high: float, y: float, colour: str
+) -> list[Shape]:
+    counts = [0] * _BINS
+    for value in values:
+        counts[min(_BINS - 1, int((value - low) / (high - low) * _BINS))] += 1
+    step, most = (WIDTH - _LEFT - _RIGHT) / _BINS, max(counts)
+    said = f"{calls} call{'s' * (calls != 1)}, n={len(values)}"
+    shapes: list[Shape] = [_text(_LEFT - 12, y + 32, said, _FAINT, 12, "end")]
+    for place, count in enumerate(counts):
+        if count:
+            height = max(2.0, 36 * count / most)
+            shapes.append(Box(_LEFT + place * step, y + 38 - height, step - 1, height, colour))
+    return shapes
+
+
+def _axis(low: float, high: float, unit: str, y: float) -> list[Shape]:
+    shapes: list[Shape] = [Line(_LEFT, y, WIDTH - _RIGHT, y, _GRID)]
+    for place in range(5):
+        value = low + (high - low) * place / 4
+        digits = 0 if high >= 100 else 1 if high >= 10 else 2
+        said = f"{value:.{digits}f}" + (f" {unit}" if place == 4 else "")
+        shapes.append(_text(_x(value, low, high), y + 18, said, _FAINT, 12, "middle"))
+    return shapes
+
+
+# --- amounts beside each other ------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Bar:
+    """An amount, with the budget it should stay below where there is one."""
+
+    label: str
+    value: float
+    unit: str
+    budget: float | None = None
+    colour: int = 0
+
+
+def bars(rows: Sequence[Bar], top: float) -> tuple[list[Shape], float]:
+    """Horizontal bars on one scale; a budget is a line across its bar."""
+    shapes: list[Shape] = []
+    most = max([row.value for row in rows] + [row.budget or 0.0 for row in rows] + [1e-9]) * 1.05
+    y = top
+    for row in rows:
+        shapes.append(_text(_LEFT - 12, y + 17, row.label, _INK, 13, "end"))
+        end = _x(row.value, 0.0, most)
+        shapes.append(Box(_LEFT, y, max(end - _LEFT, 1.0), 22, COLOURS[row.colour % len(COLOURS)]))
+        said = f"{row.value:.4g} {row.unit}"
+        if row.budget is not None:
+            edge = _x(row.budget, 0.0, most)
+            shapes.append(Line(edge, y - 3, edge, y + 25, _INK, 2))
+            said += f" (budget {row.budget:g})"
+        inside = end > WIDTH - 240
+        shapes.append(
+            _text(
+                end - 8 if inside else end + 8,
+                y + 16,
+                said,
+                "#ffffff" if inside else _FAINT,
+                12,
+                "end" if inside else "start",
+            )
+        )
+        y += 30
+    return shapes, y + 20
+
+
+# --- what happened when -------------------------------------------------------------------------------------
+
+
+@attrs.frozen
+class Lane:
+    """Frames of one voice: when each was sent or received, in seconds."""
+
+    label: str
+    frames: Sequence[float]
+    colour: int
+
+
+@attrs.frozen
+class Moment:
+    """An event with its place in time."""
+
+    label: str
+    at: float
+    colour: int
+
+
+def lanes(
+    rows: Sequence[Lane], moments: Sequence[Moment], start: float, end: float, top: float
+) -> tuple[list[Shape], float]:
+    """A stretch of one call: voices frame by frame, events as lines with their names."""
+    shapes: list[Shape] = []
+    y = top
+    for row in rows:
+        shapes.append(_text(_LEFT - 12, y + 26, row.label, _INK, 13, "end"))
+        for at in row.frames:
+            if start <= at < end:
+                width = max(2.0, (WIDTH - _LEFT - _RIGHT) * 0.016 / (end - start))
+                shapes.append(Box(_x(at, start, end), y, width, 38, COLOURS[row.colour]))
+        y += 54
+    for place, moment in enumerate(moments):
+        x, under = _x(moment.at, start, end), y + 20 + 20 * place
+        shapes.append(Line(x, top - 6, x, under - 12, COLOURS[moment.colour], 1.5))
+        shapes.append(_text(x + 4, under, moment.label, COLOURS[moment.colour], 13))
+    return shapes, y + 20 * len(moments) + 34

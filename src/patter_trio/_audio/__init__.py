@@ -1,0 +1,1 @@
+"""Sound as bytes: frames, companding, rate changes, WAV."""

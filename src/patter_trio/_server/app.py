@@ -1,0 +1,89 @@
+"""The house as an ASGI application: webhooks and health for our own port, all of it for someone else's."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from urllib.parse import parse_qsl
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp
+
+from ..abc import WebhookRequest
+from .asgi import MediaEndpoint
+from .house import House
+from .request import joined_headers, raw_target
+
+__all__ = ["BODY_LIMIT", "ASGIApp", "build_app"]
+
+BODY_LIMIT = 64 * 1024
+"""Largest webhook body taken, in bytes; carriers send about 1 KiB."""
+
+_FIELD_LIMIT = 1000
+_FORM = "application/x-www-form-urlencoded"
+
+
+def build_app(house: House) -> Starlette:
+    """An application that serves ``house``: ``POST /webhooks/{kind}/voice``, ``GET /health`` and, where it
+    is mounted in another server, the media WebSocket ``/ws/{kind}/{token}``.
+    """
+
+    async def answer_voice(request: Request) -> Response:
+        try:
+            body = await _read_body(request)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody is left to read it
+        if body is None:
+            return PlainTextResponse("the body is too large\n", 413, {"connection": "close"})
+        form = _read_form(request.headers.get("content-type", ""), body)
+        if form is None:
+            return PlainTextResponse("the form has too many fields\n", 400)
+        answer = await house.answer_webhook(
+            request.path_params["kind"],
+            WebhookRequest(
+                method=request.method,
+                url=house.public_url(raw_target(request.scope)),
+                headers=joined_headers(request.headers),
+                body=body,
+                form=form,
+            ),
+        )
+        return Response(answer.body, answer.status, media_type=answer.media_type)
+
+    async def show_health(_request: Request) -> Response:
+        return JSONResponse(dict(house.health()))
+
+    return Starlette(
+        routes=[
+            Route("/webhooks/{kind}/voice", answer_voice, methods=["POST"]),
+            Route("/health", show_health, methods=["GET"]),
+            WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
+        ]
+    )
+
+
+async def _read_body(request: Request) -> bytes | None:
+    """The raw body, ``None`` as soon as it is known to be above the limit."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and int(announced[:12]) > BODY_LIMIT:
+        return None
+    body = bytearray()
+    async with aclosing(request.stream()) as pieces:
+        async for piece in pieces:
+            body += piece
+            if len(body) > BODY_LIMIT:
+                return None
+    return bytes(body)
+
+
+def _read_form(content_type: str, body: bytes) -> tuple[tuple[str, str], ...] | None:
+    """The fields in order, blank ones included: signatures are made over all of them."""
+    if content_type.partition(";")[0].strip().lower() != _FORM:
+        return ()
+    text = body.decode("utf-8", "replace")
+    try:
+        return tuple(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELD_LIMIT))
+    except ValueError:
+        return None

