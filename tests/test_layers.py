@@ -22,7 +22,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     2: ("_actors",),
     3: ("_call",),
     4: ("carriers", "stt", "llm", "tts", "vad", "engines", "_net", "observability", "_local"),
-    5: ("_session", "_callbacks", "_wall", "_server"),
+    5: ("_session", "_settings", "_callbacks", "_wall", "_server"),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo"),
 }
 TESTING = "testing"

@@ -16,7 +16,8 @@ from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
 from ._patter import Patter, serve, session
-from ._session import Session, SessionSettings
+from ._session import Session
+from ._settings import SessionSettings
 from ._turns.history import HistoryEntry
 from ._turns.latency import LatencyBreakdown, TurnMetrics
 from .carriers import Twilio

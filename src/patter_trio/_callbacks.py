@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from ._actors.foreign import call_back
 from ._actors.observe import Listener
 from ._call.call import Call, CallResult
+from ._settings import Callback, SessionSettings
 from ._wall import wall_time
 from .events import CallAccepted, CallEvent, CallInfo, TranscriptHeard, TurnEnded
 
-if TYPE_CHECKING:
-    from ._session import SessionSettings
-
-__all__ = ["Callback", "call_end_payload", "listeners_for"]
-
-Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
+__all__ = ["call_end_payload", "listeners_for"]
 
 _CALLBACK_SECONDS = 5.0
 

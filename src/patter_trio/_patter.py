@@ -14,7 +14,8 @@ import attrs
 import trio
 
 from ._call.agent import Agent
-from ._session import Session, SessionSettings, open_session
+from ._session import Session, open_session
+from ._settings import SessionSettings
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 

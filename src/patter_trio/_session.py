@@ -7,25 +7,24 @@ import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
 
 import attrs
 import trio
 
 from ._actors.foreign import call_back
-from ._actors.observe import Listener, WallClock
+from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
-from ._callbacks import Callback, call_end_payload, listeners_for
+from ._callbacks import call_end_payload, listeners_for
 from ._server.admission import Admission
-from ._server.app import ASGIApp, build_app
+from ._server.app import build_app
 from ._server.house import UpgradeRequest, WebhookAnswer
-from ._server.port import PortLimits, PortStats, serve_port
+from ._server.port import PortStats, serve_port
+from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
 from ._wall import wall_time
-from .abc import Carrier, MediaSocket, MediaWire, WebhookRequest
+from .abc import MediaSocket, MediaWire, WebhookRequest
 from .errors import (
     CapacityError,
     PatterConfigError,
@@ -35,63 +34,20 @@ from .errors import (
 )
 from .events import CallInfo, StreamStarted
 
-__all__ = ["Callback", "Session", "SessionSettings", "open_session"]
+__all__ = ["Session", "open_session"]
 
 _log = logging.getLogger("patter_trio.session")
 
 # The carrier's first messages follow the upgrade at once.
 _START_SECONDS = 5.0
 
+_LAST_ANSWERS_SECONDS = 1.0
+
 # How many ended calls a session remembers.
 _RESULTS = 1000
 
 # A callback after the end of a call may talk to a slow CRM; it holds nothing up.
 _CALL_END_SECONDS = 30.0
-
-
-@attrs.frozen(kw_only=True)
-class SessionSettings:
-    """Where a session listens and what it may carry.
-
-    Args:
-        carrier: whose webhooks are answered; ``None`` for a session that takes no inbound calls.
-        phone_number: our number, E.164.
-        webhook_url: our public base URL, ``https://…``; without it the address that is bound.
-        host: the interface to bind.
-        port: the port to bind, 0 for any free one, ``None`` to bind none (mount ``session.app``).
-        max_calls: calls at once; the next one hears the busy tone. Measured without models, one core
-            carries more than a hundred; with the embedded voice about forty.
-        drain_seconds: how long running calls may go on when the session ends.
-        limits: what a single connection may cost.
-    """
-
-    carrier: Carrier | None = None
-    phone_number: str = ""
-    webhook_url: str = ""
-    host: str = "127.0.0.1"
-    port: int | None = 8000
-    max_calls: int = 100
-    drain_seconds: float = 10.0
-    limits: PortLimits = attrs.field(factory=PortLimits)
-    on_call_start: Callback | None = None
-    on_call_end: Callback | None = None
-    on_transcript: Callback | None = None
-    on_metrics: Callback | None = None
-    on_event: Listener | None = None
-
-
-@attrs.define
-class SessionCounts:
-    """What became of the calls of a session."""
-
-    answered: int = 0
-    refused_busy: int = 0
-    refused_signature: int = 0
-    refused_malformed: int = 0
-    refused_stream: int = 0
-    streams_without_start: int = 0
-    completed: int = 0
-    failed: int = 0
 
 
 class Session:
@@ -108,12 +64,14 @@ class Session:
         self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
+        self._listeners: list[trio.SocketListener] = []
+        self._port_closed = trio.Event()
         self.id = secrets.token_hex(8)
         self.address: tuple[str, int] | None = None
         self.results: deque[CallResult] = deque(maxlen=_RESULTS)
         self.counts = SessionCounts()
         self.port_stats = PortStats()
-        self.app: ASGIApp = build_app(self)
+        self.app = build_app(self)
 
     # --- for the owner --------------------------------------------------------------------------------------
 
@@ -306,10 +264,28 @@ class Session:
         self.address = (host, port)
         if not self._base:
             self._base = f"http://{host}:{port}"
-        await self._nursery.start(
-            partial(serve_port, listeners, self.app, self, limits=settings.limits, stats=self.port_stats)
-        )
+        self._listeners = listeners
+        await self._nursery.start(self._serve_port)
         _log.info("listening on %s:%d as %s", host, port, self._base)
+
+    async def _serve_port(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
+        await serve_port(
+            self._listeners,
+            self.app,
+            self,
+            limits=self._settings.limits,
+            stats=self.port_stats,
+            task_status=task_status,
+        )
+        self._port_closed.set()
+
+    async def close_port(self) -> None:
+        """Stops listening and gives the last answers a moment to get out."""
+        for listener in self._listeners:
+            await listener.aclose()
+        if self._listeners:
+            with trio.move_on_after(_LAST_ANSWERS_SECONDS):
+                await self._port_closed.wait()
 
     async def start(self) -> None:
         """Opens the agent's providers, starts the clock, binds the port."""
@@ -330,28 +306,6 @@ async def _hold_open(
 
 def _token_of(target: str) -> str:
     return target.partition("?")[0].rstrip("/").rpartition("/")[2]
-
-
-def normalise_webhook_url(url: str) -> str:
-    """The base URL with its scheme and without a trailing slash; a bare host means ``https``.
-
-    Raises:
-        PatterConfigError: it is not a URL that a carrier could call.
-    """
-    if not url:
-        return ""
-    full = url if "://" in url else f"https://{url}"
-    parts = urlsplit(full)
-    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
-        raise PatterConfigError(
-            f"webhook_url={url!r} is not a web address", hint="for example https://example.com"
-        )
-    if parts.scheme == "http" and not loopback:
-        raise PatterConfigError(
-            f"webhook_url={url!r} is not encrypted", hint="carriers stream to wss:// only; use https://…"
-        )
-    return full.rstrip("/")
 
 
 @asynccontextmanager
@@ -376,6 +330,7 @@ async def open_session(settings: SessionSettings, agent: Agent | None) -> AsyncI
             await session.start()
             yield session
             await session.drain()
+            await session.close_port()
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened this nursery.

@@ -171,13 +171,10 @@ def test_one_call_that_fails_leaves_the_other_alone() -> None:
     outcomes: list[CallOutcome] = []
 
     async def main() -> Session:
-        async with patter().session(agent(), port=None) as session:
-            async with trio.open_nursery() as nursery:
-                nursery.start_soon(
-                    _call, session, "+15550000001", Caller().waits(1.0).drops_socket(), outcomes
-                )
-                good = QUESTION.waits_for_agent().hangs_up()
-                nursery.start_soon(_call, session, "+15550000002", good, outcomes)
+        async with patter().session(agent(), port=None) as session, trio.open_nursery() as nursery:
+            nursery.start_soon(_call, session, "+15550000001", Caller().waits(1.0).drops_socket(), outcomes)
+            good = QUESTION.waits_for_agent().hangs_up()
+            nursery.start_soon(_call, session, "+15550000002", good, outcomes)
         return session
 
     session = run_virtual(main, seed=5)
@@ -211,16 +208,17 @@ def test_while_draining_nobody_else_is_let_in() -> None:
     outcomes: list[CallOutcome] = []
 
     async def main() -> Session:
-        async with trio.open_nursery() as nursery:
-            async with patter().session(agent(), port=None, drain_seconds=30) as session:
-                nursery.start_soon(
-                    partial(_call, session, "+15550000001", QUESTION.waits(3.0).hangs_up(), outcomes)
-                )
-                await trio.sleep(1.0)
-                nursery.start_soon(session.drain)
-                await trio.sleep(0.5)
-                refused = await twilio("+15550000002").call(MemoryLine(session.app, URL), Caller().hangs_up())
-                assert refused.ended_by == "refused"
+        async with (
+            trio.open_nursery() as nursery,
+            patter().session(agent(), port=None, drain_seconds=30) as session,
+        ):
+            caller = QUESTION.waits(3.0).hangs_up()
+            nursery.start_soon(partial(_call, session, "+15550000001", caller, outcomes))
+            await trio.sleep(1.0)
+            nursery.start_soon(session.drain)
+            await trio.sleep(0.5)
+            refused = await twilio("+15550000002").call(MemoryLine(session.app, URL), Caller().hangs_up())
+            assert refused.ended_by == "refused"
         return session
 
     session = run_virtual(main, seed=2)

@@ -17,7 +17,7 @@ from patter_trio._server.port import PortLimits, PortStats, serve_port
 from patter_trio.abc import MediaSocket, WebhookRequest
 
 HASTY = PortLimits(
-    head_deadline=0.4, keep_alive=0.4, exchange_deadline=0.8, close_deadline=0.2, accept_backoff=0.01
+    head_deadline=0.8, keep_alive=0.8, exchange_deadline=1.6, close_deadline=0.2, accept_backoff=0.01
 )
 
 

@@ -55,7 +55,7 @@ async def body_never_comes(door: Door) -> None:
 async def slow_body(door: Door) -> None:
     async with await door.connect() as stream:
         await stream.send_all(POST + b"Content-Length: 100\r\n\r\n")
-        for _ in range(40):
+        for _ in range(80):
             await pour(stream, b"a")
             await trio.sleep(0.03)
         assert b"200" not in (await read_to_end(stream))[:20]

@@ -2,8 +2,8 @@
 
 ``audioop.ratecv`` folds everything above 4 kHz back at full level, and soxr's streaming mode withholds 40 to
 118 ms; both were measured. This filter (Kaiser window, beta 8, 32 periods of the slower rate) keeps aliases
-and images more than 80 dB down from 1.1 times the slower Nyquist rate on, is flat to 0.75 of it, and needs 2 ms
-of sound ahead at 8 kHz.
+and images more than 80 dB down from 1.1 times the slower Nyquist rate on, is flat to 0.75 of it, and needs
+2 ms of sound ahead at 8 kHz.
 
 The coefficients are whole numbers, so every sum is exact in float64: how the input is cut into pieces never
 changes a bit of the output.

@@ -103,7 +103,8 @@ def _floor(outcome: CallOutcome, events: Sequence[CallEvent], began: float) -> t
         if isinstance(event, FloorHeld):
             changes.append(FloorChange(kind="held", at=at, turn_idx=event.turn_idx))
         elif isinstance(event, FloorReleased):
-            changes.append(FloorChange(kind="released", at=at, turn_idx=event.turn_idx))
+            onset = outcome.ear.caller_sound_from(max(0.0, at - event.held_ms / 1000 - 0.3))
+            changes.append(FloorChange(kind="released", at=at, turn_idx=event.turn_idx, onset=onset))
         elif isinstance(event, FloorTaken):
             onset = silence = None
             near = [found for found in barge_ins if 0 <= at - found.onset < 3.0]

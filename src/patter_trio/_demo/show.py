@@ -15,10 +15,10 @@ from .._patter import Patter
 from .._session import Session
 from ..abc import LLMProvider, TTSProvider, Voice
 from ..carriers import Twilio
-from ..events import MULAW_8K, CallEvent, CallInfo
+from ..events import MULAW_8K, AudioFormat, CallEvent, CallInfo
 from ..stt import MoonshineSTT
-from ..testing import Caller, CallOutcome, LineConditions, LoopbackLine, SimulatedTwilio
-from ..tts import HibariTTS, NanoTTS
+from ..testing import Caller, CallOutcome, Ear, LineConditions, LoopbackLine, SimulatedTwilio
+from ..tts import HibariTTS
 from ..vad import SileroVAD
 from . import desk
 from .brain import GREETING, DeskBrain
@@ -33,6 +33,8 @@ ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "0" * 32
 NUMBER = "+15550001234"
 
+_STUDIO = AudioFormat("linear16", 24000)
+
 # A Monday, so that the desk's answers are the same on every day of the year.
 TODAY = date(2026, 3, 2)
 
@@ -44,29 +46,26 @@ _SYSTEM_PROMPT = (
 
 @attrs.frozen
 class Line:
-    """A sentence of the caller, said in one of these ways, and words of which the answer must hold one."""
+    """A sentence of the caller, said in one of these ways, and words of which the answer must hold one.
+
+    The ways are ones that the recogniser understands in the caller's (small, accented) voice.
+    """
 
     ways: tuple[str, ...]
     answer: tuple[str, ...]
 
 
-HOURS = Line(
-    ("What are your opening hours?", "When are you open this week?"), ("open", "eight", "Monday", "Saturday")
-)
+HOURS = Line(("Hello, when are you open this week?", "Hello, what are your hours?"), ("monday",))
 PRICE = Line(
-    ("Sorry, how much does a cleaning cost?", "Wait, what is the price of a cleaning?"),
-    ("dollars",),
+    ("Sorry, what is the price of a cleaning?", "Wait, what is the price of a cleaning?"), ("ninety-five",)
 )
 BOOK = Line(
-    (
-        "I would like to book a cleaning on Thursday afternoon.",
-        "Can I book a cleaning for Thursday afternoon?",
-    ),
-    ("Thursday",),
+    ("I need a cleaning on Thursday afternoon.", "Can I book a cleaning for Thursday afternoon?"),
+    ("thursday",),
 )
-YES = Line(("Yes, that works for me.", "Yes please, book it."), ("booked", "set", "see you"))
-WHERE = Line(("Where are you located?", "What is your address?"), ("Street", "street"))
-BYE = Line(("That is all, thank you. Goodbye.", "Thank you very much, goodbye."), ("bye", "Bye", "call"))
+YES = Line(("Yes, please.", "Yes, that is perfect."), ("booked",))
+WHERE = Line(("Where are you located?", "Where can I find you?"), ("street",))
+BYE = Line(("Okay, thank you, goodbye.", "Thank you very much, goodbye."), ("goodbye",))
 
 
 @attrs.frozen(kw_only=True)
@@ -78,12 +77,16 @@ class Demo:
         llm: a model in place of the desk's own function; its answers are then not checked.
         tts: the agent's voice.
         caller_voice: the caller's voice.
+        caller_pitch: its height: below 1 it is played slower, as a tape would be, which makes another,
+            deeper speaker of the same voice. Pico's voice (``NanoTTS``) is another one by itself, but the
+            recogniser misunderstands about one of its sentences in nine, and none of these.
     """
 
     seed: int = 1
     llm: LLMProvider | None = None
     tts: TTSProvider = attrs.field(factory=HibariTTS)
-    caller_voice: TTSProvider = attrs.field(factory=NanoTTS)
+    caller_voice: TTSProvider = attrs.field(factory=HibariTTS)
+    caller_pitch: float = 0.88
 
     def script(self) -> tuple[Caller, list[Line]]:
         """The caller's script, and the lines in the order in which they are said."""
@@ -103,6 +106,8 @@ class Demo:
             .says(way(YES))
             .waits_for_agent()
             .says(way(WHERE))
+            .waits_until(_agent_speaks, what="the agent")
+            .coughs(0.15)
             .waits_for_agent()
             .says(way(BYE))
             .waits_for_agent()
@@ -111,28 +116,34 @@ class Demo:
         return caller, [HOURS, PRICE, BOOK, YES, WHERE, BYE]
 
 
+def _agent_speaks(ear: Ear) -> bool:
+    return ear.agent_since is not None and ear.now > ear.agent_since + 0.7
+
+
 @attrs.frozen
 class Performance:
-    """A demo call that was made. ``problems`` says what did not go as the script wants; empty when all did."""
+    """A demo call that was made; ``problems`` says what did not go as the script wants."""
 
     artefacts: CallArtefacts
     outcome: CallOutcome
     problems: tuple[str, ...]
 
 
-async def render(voice: TTSProvider, texts: list[str]) -> dict[str, bytes]:
+async def render(voice: TTSProvider, texts: list[str], pitch: float = 1.0) -> dict[str, bytes]:
     """Speaks each text with a provider's voice; returns 8 kHz µ-law sound by text."""
     sounds: dict[str, bytes] = {}
     async with AsyncExitStack() as stack:
-        live = await stack.enter_async_context(voice.open()) if hasattr(voice, "open") else voice
-        speaker = await stack.enter_async_context(live.open_voice(MULAW_8K, CallInfo("caller")))
+        opening = getattr(voice, "open", None)
+        live = await stack.enter_async_context(opening()) if opening is not None else voice
+        speaker = await stack.enter_async_context(live.open_voice(_STUDIO, CallInfo("caller")))
         for text in texts:
-            sounds[text] = await _render(speaker, text)
+            sounds[text] = await _render(speaker, text, pitch)
     return sounds
 
 
-async def _render(speaker: Voice, text: str) -> bytes:
-    converter = Converter(speaker.audio, MULAW_8K)
+async def _render(speaker: Voice, text: str, pitch: float) -> bytes:
+    played = attrs.evolve(speaker.audio, sample_rate=round(speaker.audio.sample_rate * pitch))
+    converter = Converter(played, MULAW_8K)
     outlet, sentences = trio.open_memory_channel[str](1)
     outlet.send_nowait(text)
     outlet.close()
@@ -179,7 +190,7 @@ async def perform(
 
     say("loading the models (a few seconds) ...")
     texts = [step.text for step in caller.steps if hasattr(step, "text")]
-    sounds = await render(demo.caller_voice, texts)
+    sounds = await render(demo.caller_voice, texts, demo.caller_pitch)
     if demo.llm is None:
         await brain.warm()
     async with desk_session(demo, brain, listen) as session:
@@ -192,6 +203,7 @@ async def perform(
             conditions=conditions,
         )
         results = list(session.results)
+        brain.forget(outcome.call_sid)
     artefacts = collect(outcome, events, demo.seed, conditions)
     problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
     if not results:
@@ -213,6 +225,6 @@ def _problems(outcome: CallOutcome, artefacts: CallArtefacts, lines: list[Line])
         problems.append(f"{len(lines)} questions got {len(replies)} answers")
     for line, turn in zip(lines, replies, strict=False):
         said = f"{turn.agent_text_heard} {turn.agent_text_cut}"
-        if not any(word in said for word in line.answer):
+        if not any(word in said.lower() for word in line.answer):
             problems.append(f'"{turn.user_text}" was answered with "{said.strip()}"')
     return problems

@@ -1,4 +1,4 @@
-"""Synthesised speech made ready for a telephone: silence cut off, level set, in the carrier's format. Pure."""
+"""Synthesised speech made ready for a telephone: silence cut off, level set, encoded. Pure."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._audio import g711
-from .._audio.resample import Resampler
 from ..events import AudioFormat
+from .rate import resampled
 
 __all__ = ["for_telephone", "trimmed"]
 
 _WINDOW = 0.01
 # Sound this far below the loudest moment is breath and noise of the model, not speech.
-_QUIET_DB = -42.0
+_QUIET_DB = -38.0
 # Soft consonants begin and end below that: this much is kept around what is loud.
 _LEAD_SECONDS = 0.03
 _TAIL_SECONDS = 0.06
@@ -41,10 +41,7 @@ def trimmed(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float3
 def for_telephone(samples: NDArray[np.float32], sample_rate: int, audio: AudioFormat) -> bytes:
     """Speech (floats, full scale 1.0) at telephone level and in the format ``audio``."""
     pcm = np.clip(samples * _gain(samples, sample_rate) * 32767.0, -32768, 32767).astype("<i2").tobytes()
-    if sample_rate != audio.sample_rate:
-        resampler = Resampler(sample_rate, audio.sample_rate)
-        pcm = resampler.feed(pcm) + resampler.flush()
-    return g711.encode(pcm, audio)
+    return g711.encode(resampled(pcm, sample_rate, audio.sample_rate), audio)
 
 
 def _gain(samples: NDArray[np.float32], sample_rate: int) -> float:
@@ -61,4 +58,5 @@ def _levels(samples: NDArray[np.float32], sample_rate: int) -> NDArray[np.float3
     """Root mean square of each 10 ms; a rest shorter than that is left out."""
     window = round(_WINDOW * sample_rate)
     count = len(samples) // window
-    return np.sqrt(np.square(samples[: count * window].reshape(count, window)).mean(axis=1))
+    power = np.square(samples[: count * window].reshape(count, window)).mean(axis=1)
+    return np.asarray(np.sqrt(power), np.float32)

@@ -1,4 +1,4 @@
-"""The Moonshine network on plain onnxruntime: sound in, words out. Blocking; any number of threads may use one.
+"""The Moonshine network on plain onnxruntime: sound in, words out. Blocking; threads may share one.
 
 Facts read from the graphs: the encoder takes float samples at 16 kHz and gives a state per 384 of them; the
 decoder takes one token and its past keys and values, starts with token 1 and ends with 2. After the first

@@ -10,9 +10,7 @@ import re
 
 __all__ = ["read_aloud"]
 
-_DIGITS = dict(
-    zip("0123456789", "zero one two three four five six seven eight nine".split(), strict=True)
-)
+_DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _DAYS = {
     day[:3]: day for day in ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 } | {"Tues": "Tuesday", "Thur": "Thursday", "Thurs": "Thursday"}
@@ -20,12 +18,15 @@ _DAYS = {
 _DAY = "|".join(sorted(_DAYS, key=len, reverse=True))
 _DAY_RANGE = re.compile(rf"\b({_DAY})\.?\s?[-–—]\s?({_DAY})\b\.?")
 _PRICE_RANGE = re.compile(r"([$£€])(\d[\d,.]*\d|\d)\s?[-–—]\s?[$£€]?(?=\d)")
-_TIME_RANGE = re.compile(r"(?<![\d:])(\d{1,2}:\d{2}(?:\s?[AaPp]\.?[Mm]\.?)?|\d{1,2}\s?[AaPp][Mm])\s?[-–—]\s?(?=\d)")
+_TIME_RANGE = re.compile(
+    r"(?<![\d:])(\d{1,2}:\d{2}(?:\s?[AaPp]\.?[Mm]\.?)?|\d{1,2}\s?[AaPp][Mm])\s?[-–—]\s?(?=\d)"
+)
 # North American numbers: a country code, an area code, seven digits in two groups.
 _TELEPHONE = re.compile(r"(?<![\w.])(?:\+?1[ .-]?)?(?:\(\d{3}\)\s?|\d{3}[ .-])\d{3}[ .-]\d{4}(?!\w)")
 _INTERNATIONAL = re.compile(r"(?<!\w)\+\d[\d ()-]{6,}\d")
 _NET = re.compile(
-    r"(?<![\w@.])(?:https?://)?([\w.+-]+@)?((?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|co|uk|de|us))(?![\w@])", re.I
+    r"(?<![\w@.])(?:https?://)?([\w.+-]+@)?((?:[a-z0-9-]+\.)+(?:com|org|net|edu|gov|io|co|uk|de|us))(?![\w@])",
+    re.I,
 )
 
 
@@ -44,7 +45,7 @@ def read_aloud(text: str) -> str:
 
 
 def _digit_by_digit(number: str) -> str:
-    groups = [" ".join(_DIGITS[digit] for digit in group) for group in re.findall(r"\d+", number)]
+    groups = [" ".join(_DIGITS[int(digit)] for digit in group) for group in re.findall(r"\d+", number)]
     return ("plus " if number.startswith("+") else "") + ", ".join(groups)
 
 

@@ -1,4 +1,4 @@
-"""The sound of one stretch of speech, with what came just before it. Pure: counts bytes of the call's format."""
+"""The sound of one stretch of speech, with what came just before it. Pure."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .._audio import g711
-from .._audio.resample import Resampler
 from ..events import AudioFormat
+from .rate import resampled
 
 __all__ = ["Segmenter", "as_samples"]
 
@@ -57,7 +57,7 @@ class Segmenter:
         return self._audio.seconds_in(len(self._speech or b""))
 
     def hear(self, sound: bytes, at: float) -> bytes | None:
-        """Takes the sound from media time ``at`` on; returns the older part of a speech that became too long."""
+        """Takes the sound from media time ``at`` on; returns the older part of a speech that is too long."""
         self.ends_at = at + self._audio.seconds_in(len(sound))
         if self._speech is None:
             self._before.append(sound)
@@ -105,7 +105,7 @@ class Segmenter:
             self.voiced_until = self.ends_at
 
     def _quietest_moment(self, speech: bytearray) -> int:
-        """Where to cut: an offset in the last seconds, so that no word is cut if there is a gap between two."""
+        """Where to cut: an offset in the last seconds, between two words if there is a gap."""
         tail = min(len(speech), self._audio.bytes_for(_CUT_WITHIN))
         samples = np.frombuffer(g711.decode(bytes(speech[-tail:]), self._audio), "<i2")
         window = round(_CUT_WINDOW * self._audio.sample_rate)
@@ -117,8 +117,5 @@ class Segmenter:
 
 def as_samples(sound: bytes, audio: AudioFormat, sample_rate: int) -> NDArray[np.float32]:
     """Sound as floats with a full scale of 1.0, at another rate."""
-    pcm = g711.decode(sound, audio)
-    if audio.sample_rate != sample_rate:
-        resampler = Resampler(audio.sample_rate, sample_rate)
-        pcm = resampler.feed(pcm) + resampler.flush()
+    pcm = resampled(g711.decode(sound, audio), audio.sample_rate, sample_rate)
     return np.frombuffer(pcm, "<i2").astype(np.float32) * np.float32(1.0 / 32768.0)

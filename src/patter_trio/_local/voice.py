@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Iterator
+from functools import partial
 
 import numpy as np
 import trio
@@ -42,7 +43,7 @@ class LocalVoice:
 
     @trio.as_safe_channel
     async def speak(self, sentences: AsyncIterable[str]) -> AsyncGenerator[SpokenAudio, None]:
-        """Speaks one turn. Leaving it returns at once; a thread at work ends with its sentence, in some 50 ms.
+        """Speaks one turn. Leaving it returns at once; a thread at work ends with its sentence.
 
         A sentence without anything to say aloud (an emoji) gives no sound.
 
@@ -52,8 +53,8 @@ class LocalVoice:
         spoken = False
         async for sentence in sentences:
             text: str | None = sentence
-            parts = self._parts(sentence)
-            while (sound := await in_thread(lambda parts=parts: next(parts, None))) is not None:
+            render_next = partial(next, self._parts(sentence), None)
+            while (sound := await in_thread(render_next)) is not None:
                 if spoken:
                     pause = self._audio.silence * round(_PAUSE_SECONDS * self._audio.sample_rate)
                     yield SpokenAudio(pause)
@@ -64,6 +65,8 @@ class LocalVoice:
                     text = None
 
     def _parts(self, sentence: str) -> Iterator[bytes]:
+        if not any(character.isalnum() for character in sentence):
+            return
         for samples in self._render(sentence):
             speech = trimmed(samples, self._sample_rate)
             if len(speech):

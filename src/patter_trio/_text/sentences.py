@@ -17,12 +17,95 @@ _SOFT = re.compile(r"[,;:](?=\s)|\s[—–](?=\s)")
 
 # Titles and other words that are written with a full stop inside a sentence (en, it, es, de, fr, pt).
 _ABBREVIATIONS = frozenset(
-    """mr mrs ms dr prof rev hon st jr sr capt col gen lt sgt gov pres inc ltd corp co dept est vs etc approx
-    no nos fig vol pp ext tel eg ie cf al a.m p.m e.g i.e sig sigg sig.ra dott dott.ssa avv ing geom rag arch
-    sra srta dña lic ud uds ej pág núm hr fr frau nr bzw usw z.b d.h u.a ca evtl ggf inkl str m mm mme mlle me
-    av bd env exa exmo exma""".split()
+    [
+        "mr",
+        "mrs",
+        "ms",
+        "dr",
+        "prof",
+        "rev",
+        "hon",
+        "st",
+        "jr",
+        "sr",
+        "capt",
+        "col",
+        "gen",
+        "lt",
+        "sgt",
+        "gov",
+        "pres",
+        "inc",
+        "ltd",
+        "corp",
+        "co",
+        "dept",
+        "est",
+        "vs",
+        "etc",
+        "approx",
+        "no",
+        "nos",
+        "fig",
+        "vol",
+        "pp",
+        "ext",
+        "tel",
+        "eg",
+        "ie",
+        "cf",
+        "al",
+        "a.m",
+        "p.m",
+        "e.g",
+        "i.e",
+        "sig",
+        "sigg",
+        "sig.ra",
+        "dott",
+        "dott.ssa",
+        "avv",
+        "ing",
+        "geom",
+        "rag",
+        "arch",
+        "sra",
+        "srta",
+        "dña",
+        "lic",
+        "ud",
+        "uds",
+        "ej",
+        "pág",
+        "núm",
+        "hr",
+        "fr",
+        "frau",
+        "nr",
+        "bzw",
+        "usw",
+        "z.b",
+        "d.h",
+        "u.a",
+        "ca",
+        "evtl",
+        "ggf",
+        "inkl",
+        "str",
+        "m",
+        "mm",
+        "mme",
+        "mlle",
+        "me",
+        "av",
+        "bd",
+        "env",
+        "exa",
+        "exmo",
+        "exma",
+    ]
 )
-_INITIALS = re.compile(r"(?:[^\W\d_]\.){1,3}$")
+_INITIALS = re.compile(r"(?:[^\W\d_]\.){1,3}")
 _LAST_WORD = re.compile(r"([^\s]+)$")
 
 # Of the units that are too long to wait for: a reply without any punctuation is cut at a space.
@@ -94,9 +177,9 @@ class SentenceChunker:
         if before is None:
             return True
         word = before.group(1).lstrip(_CLOSERS + "(“‘«").lower()
-        if word in _ABBREVIATIONS or word.isdigit() and self._starts_line(before.start()):
+        if word in _ABBREVIATIONS or (word.isdigit() and self._starts_line(before.start())):
             return False
-        return _INITIALS.search(f"{word}.") is None or len(word.replace(".", "")) > 3
+        return _INITIALS.fullmatch(f"{word}.") is None
 
     def _starts_line(self, place: int) -> bool:
         """Whether a number here is the number of a list's item."""

@@ -14,7 +14,10 @@ _QUOTE = re.compile(r"^\s{0,3}>\s?", re.MULTILINE)
 _BULLET = re.compile(r"^\s*[-*+•]\s+", re.MULTILINE)
 _RULE = re.compile(r"^\s*([-*_])(?:\s*\1){2,}\s*$", re.MULTILINE)
 _STRONG = re.compile(r"(\*\*\*|\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", re.DOTALL)
-_EMPHASIS = re.compile(r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)")
+_EMPHASIS = re.compile(
+    r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)"
+)
+_LEFT_OVER = re.compile(r"\*{2,}|~{2,}|`+|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)")
 _CODE = re.compile(r"`+([^`]*)`+")
 
 # Pictographs, their variation selectors, joiners, skin tones, flags and keycaps; not digits, not ©.
@@ -35,7 +38,9 @@ def filter_markdown(text: str) -> str:
     text = _BULLET.sub("", _QUOTE.sub("", _HEADING.sub("", _RULE.sub("", text))))
     text = _CODE.sub(r"\1", text)
     text = _STRONG.sub(r"\2", _STRONG.sub(r"\2", text))
-    return _EMPHASIS.sub(lambda match: match.group(1) or match.group(2), text)
+    text = _EMPHASIS.sub(lambda match: match.group(1) or match.group(2), text)
+    # A mark whose other half is in another sentence.
+    return _LEFT_OVER.sub("", text)
 
 
 def filter_emoji(text: str) -> str:

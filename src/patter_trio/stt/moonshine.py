@@ -40,7 +40,7 @@ _SURE = 0.85
 
 @attrs.frozen
 class MoonshineSTT:
-    """Recognises each stretch of speech that the detector finds: words while it lasts, the final ones at its end.
+    """Recognises each stretch of speech that the detector finds: words while it lasts, and at its end.
 
     Every :class:`SpeechEnded` is answered by exactly one final transcript with ``from_finalize``; its text
     is empty where there were no words.
@@ -48,8 +48,8 @@ class MoonshineSTT:
     Args:
         weights: a folder with ``encoder_model.ort``, ``decoder_model_merged.ort`` and ``tokenizer.bin``; by
             default that of the installed wheel.
-        interim_every: seconds of new speech between interim results, more in long speech; 0 gives none. One is
-            left out where the one before is not ready or every thread is taken.
+        interim_every: seconds of new speech between interim results, more in long speech; 0 gives none. One
+            is left out where the one before is not ready or every thread is taken.
         pre_roll: seconds of sound before the detector's edge that belong to the speech.
         longest: seconds of unbroken speech after which a final result is given and recognition goes on.
         min_confidence: words whose mean probability lies below this are noise, and are not given.
@@ -69,7 +69,7 @@ class MoonshineSTT:
     def __attrs_post_init__(self) -> None:
         if self.interim_every < 0 or not 0 <= self.pre_roll <= 0.8 or not 4 <= self.longest <= 60:
             raise PatterConfigError(
-                "MoonshineSTT needs interim_every >= 0, pre_roll from 0 to 0.8 and longest from 4 to 60 seconds"
+                "MoonshineSTT takes seconds: interim_every from 0, pre_roll to 0.8, longest from 4 to 60"
             )
         require_package("onnxruntime", "MoonshineSTT", _INSTEAD)
         folder = self._folder()
@@ -119,7 +119,7 @@ _models = LoadOnce(lambda folder: Moonshine(Path(folder), _INSTEAD))
 
 @attrs.define
 class _Look:
-    """A recognition of the running speech up to the media time ``until``; its text may become the final one."""
+    """A recognition of the running speech up to media time ``until``; its text may become the final one."""
 
     sound: bytes
     until: float

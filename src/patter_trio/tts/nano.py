@@ -53,7 +53,9 @@ class NanoTTS:
 
     def __attrs_post_init__(self) -> None:
         if self.voice not in get_args(NanoVoice):
-            raise PatterConfigError(f"NanoTTS has no voice {self.voice!r}, only {', '.join(get_args(NanoVoice))}")
+            raise PatterConfigError(
+                f"NanoTTS has no voice {self.voice!r}, only {', '.join(get_args(NanoVoice))}"
+            )
         if not (0.5 <= self.speed <= 2.0 and 0.5 <= self.pitch <= 2.0):
             raise PatterConfigError("NanoTTS takes speed and pitch from 0.5 to 2")
         require_package("py_nanotts", "NanoTTS", _INSTEAD)
@@ -74,8 +76,6 @@ class NanoTTS:
         plain = text.replace("<", " ").replace(">", " ")
         if self.voice.startswith("en"):
             plain = read_aloud(plain)
-        if not any(character.isalnum() for character in plain):
-            return
         try:
             pcm = _engine()().speak(plain, voice=self.voice, speed=self.speed, pitch=self.pitch)
         except (RuntimeError, ValueError) as error:
@@ -88,6 +88,7 @@ def _engine() -> Any:
         from py_nanotts import NanoTTS as Engine
     except ImportError as error:
         raise MissingExtraError(
-            "NanoTTS cannot load py-nanotts on this machine", hint=f"pip install 'patter-trio[local]'; {_INSTEAD}"
+            "NanoTTS cannot load py-nanotts on this machine",
+            hint=f"pip install 'patter-trio[local]'; {_INSTEAD}",
         ) from error
     return Engine

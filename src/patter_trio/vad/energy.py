@@ -53,7 +53,7 @@ class EnergyVAD:
 
     @property
     def thresholds(self) -> DetectorThresholds:
-        """How its numbers are read: 0.5 lies ``above_noise_db`` over the floor, 0.35 lies 3.6 dB below that."""
+        """How its numbers are read: 0.5 is ``above_noise_db`` over the floor, 0.35 is 3.6 dB less."""
         return DetectorThresholds(
             onset=0.5,
             release=0.35,

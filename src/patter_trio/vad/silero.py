@@ -103,7 +103,7 @@ class SileroVAD:
 
 
 class SileroDetector:
-    """One call's state of the shared network; how the sound is cut into pieces does not change what it says."""
+    """One call's state of the shared network; how the sound is cut does not change what it says."""
 
     def __init__(self, session: Any, sample_rate: int) -> None:
         self._run = session.run
@@ -126,7 +126,8 @@ class SileroDetector:
         whole = len(sound) // step * step
         self._rest = sound[whole:]
         return [
-            self._probability(np.frombuffer(sound, "<i2", self._samples, start)) for start in range(0, whole, step)
+            self._probability(np.frombuffer(sound, "<i2", self._samples, start))
+            for start in range(0, whole, step)
         ]
 
     def _probability(self, window: NDArray[np.int16]) -> float:

@@ -1,0 +1,85 @@
+"""The settings of a session, checked when they are written down."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlsplit
+
+import attrs
+
+from ._actors.observe import Listener
+from ._server.limits import PortLimits
+from .abc import Carrier
+from .errors import PatterConfigError
+
+__all__ = ["Callback", "SessionCounts", "SessionSettings", "normalise_webhook_url"]
+
+Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
+
+
+@attrs.frozen(kw_only=True)
+class SessionSettings:
+    """Where a session listens and what it may carry.
+
+    Args:
+        carrier: whose webhooks are answered; ``None`` for a session that takes no inbound calls.
+        phone_number: our number, E.164.
+        webhook_url: our public base URL, ``https://…``; without it the address that is bound.
+        host: the interface to bind.
+        port: the port to bind, 0 for any free one, ``None`` to bind none (mount ``session.app``).
+        max_calls: calls at once; the next one hears the busy tone. Measured without models, one core
+            carries more than a hundred; with the embedded voice about forty.
+        drain_seconds: how long running calls may go on when the session ends.
+        limits: what a single connection may cost.
+    """
+
+    carrier: Carrier | None = None
+    phone_number: str = ""
+    webhook_url: str = ""
+    host: str = "127.0.0.1"
+    port: int | None = 8000
+    max_calls: int = 100
+    drain_seconds: float = 10.0
+    limits: PortLimits = attrs.field(factory=PortLimits)
+    on_call_start: Callback | None = None
+    on_call_end: Callback | None = None
+    on_transcript: Callback | None = None
+    on_metrics: Callback | None = None
+    on_event: Listener | None = None
+
+
+@attrs.define
+class SessionCounts:
+    """What became of the calls of a session."""
+
+    answered: int = 0
+    refused_busy: int = 0
+    refused_signature: int = 0
+    refused_malformed: int = 0
+    refused_stream: int = 0
+    streams_without_start: int = 0
+    completed: int = 0
+    failed: int = 0
+
+
+def normalise_webhook_url(url: str) -> str:
+    """The base URL with its scheme and without a trailing slash; a bare host means ``https``.
+
+    Raises:
+        PatterConfigError: it is not a URL that a carrier could call.
+    """
+    if not url:
+        return ""
+    full = url if "://" in url else f"https://{url}"
+    parts = urlsplit(full)
+    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
+        raise PatterConfigError(
+            f"webhook_url={url!r} is not a web address", hint="for example https://example.com"
+        )
+    if parts.scheme == "http" and not loopback:
+        raise PatterConfigError(
+            f"webhook_url={url!r} is not encrypted", hint="carriers stream to wss:// only; use https://…"
+        )
+    return full.rstrip("/")

