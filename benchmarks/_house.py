@@ -15,9 +15,10 @@ from typing import Any
 import attrs
 import trio
 
-from _load import ACCOUNT, LOAD_SCRIPT, NUMBER, TOKEN
+from _caller import ACCOUNT, NUMBER, TOKEN
+from _load import LOAD_SCRIPT
 from _report import clock_offset, rss_kib, waited_for_cpu
-from patter_trio import Agent, CallResult, Patter, Twilio
+from patter_trio import Agent, CallResult, Patter, Session, Twilio
 from patter_trio._turns.edges import SpeechTracker
 from patter_trio.abc import Carrier, DetectorThresholds, MediaWire, SpeechDetector, VADProvider
 from patter_trio.events import CallEvent, CarrierEvent, FloorHeld, FloorReleased, FloorTaken, StreamStarted
@@ -41,8 +42,14 @@ class CallMarks:
 
     def shifted(self, offset: float) -> CallMarks:
         """The same on the machine's clock."""
-        times = ("edges", "confirmed", "held", "released", "clears")
-        return attrs.evolve(self, **{name: [at + offset for at in getattr(self, name)] for name in times})
+        return attrs.evolve(
+            self,
+            edges=[at + offset for at in self.edges],
+            confirmed=[at + offset for at in self.confirmed],
+            held=[at + offset for at in self.held],
+            released=[at + offset for at in self.released],
+            clears=[at + offset for at in self.clears],
+        )
 
 
 @attrs.define
@@ -178,6 +185,7 @@ class Measured:
     cpu_up: float = 0.0
     seconds_up: float = 0.0
     waited_up: float = 0.0
+    frames_up: int = 0
     cpu_all: float = 0.0
     rss_before: int = 0
     rss_samples: list[int] = attrs.field(factory=list[int])
@@ -213,11 +221,13 @@ async def measure(
             measured.rss_before = rss_kib()
             cpu_ready = time.process_time()
             await lines.until("up")
+            frames = _frames(session)
             cpu, waited, began = time.process_time(), waited_for_cpu(), trio.current_time()
             async with trio.open_nursery() as sampling:
                 sampling.start_soon(_sample, measured, session.calls)
                 await lines.until("down")
                 sampling.cancel_scope.cancel()
+            measured.frames_up = _frames(session) - frames
             measured.cpu_up = time.process_time() - cpu
             measured.waited_up = waited_for_cpu() - waited
             measured.seconds_up = trio.current_time() - began
@@ -227,6 +237,11 @@ async def measure(
     if probe:
         measured.marks = {call: marks.shifted(offset) for call, marks in probe.calls.items()}
     return measured
+
+
+def _frames(session: Session) -> int:
+    """Frames that the running calls have received."""
+    return sum(call._counts.frames for call in session.calls.values())
 
 
 async def _sample(measured: Measured, calls: Mapping[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Literal
 
 import attrs
 
@@ -15,15 +16,18 @@ from patter_trio.errors import MissingExtraError
 __all__ = ["Bar", "Lane", "Moment", "Panel", "bars", "histograms", "lanes", "save"]
 
 WIDTH = 1200
-_LEFT, _RIGHT = 250, 60
+_LEFT, _RIGHT, _VALUES = 250, 60, 260
 _INK, _FAINT, _GRID = "#222222", "#6b6b6b", "#e6e6e6"
 # Okabe and Ito: told apart with any colour vision.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _BINS = 60
 
+Anchor = Literal["start", "middle", "end"]
 
-def _text(x: float, y: float, text: str, colour: str = _INK, size: float = 14.0, anchor: str = "start") -> Text:
-    assert anchor == "start" or anchor == "middle" or anchor == "end"
+
+def _text(
+    x: float, y: float, text: str, colour: str = _INK, size: float = 14.0, anchor: Anchor = "start"
+) -> Text:
     return Text(x, y, (Run(text, colour),), size, anchor)
 
 
@@ -118,28 +122,19 @@ class Bar:
 def bars(rows: Sequence[Bar], top: float) -> tuple[list[Shape], float]:
     """Horizontal bars on one scale; a budget is a line across its bar."""
     shapes: list[Shape] = []
-    most = max([row.value for row in rows] + [row.budget or 0.0 for row in rows] + [1e-9]) * 1.05
+    most = max([row.value for row in rows] + [row.budget or 0.0 for row in rows] + [1e-9])
+    room = WIDTH - _LEFT - _VALUES
     y = top
     for row in rows:
         shapes.append(_text(_LEFT - 12, y + 17, row.label, _INK, 13, "end"))
-        end = _x(row.value, 0.0, most)
+        end = _LEFT + room * row.value / most
         shapes.append(Box(_LEFT, y, max(end - _LEFT, 1.0), 22, COLOURS[row.colour % len(COLOURS)]))
         said = f"{row.value:.4g} {row.unit}"
         if row.budget is not None:
-            edge = _x(row.budget, 0.0, most)
+            edge = _LEFT + room * row.budget / most
             shapes.append(Line(edge, y - 3, edge, y + 25, _INK, 2))
             said += f" (budget {row.budget:g})"
-        inside = end > WIDTH - 240
-        shapes.append(
-            _text(
-                end - 8 if inside else end + 8,
-                y + 16,
-                said,
-                "#ffffff" if inside else _FAINT,
-                12,
-                "end" if inside else "start",
-            )
-        )
+        shapes.append(_text(_LEFT + room + 16, y + 16, said, _INK, 13))
         y += 30
     return shapes, y + 20
 
@@ -178,7 +173,8 @@ def lanes(
                 width = max(2.0, (WIDTH - _LEFT - _RIGHT) * 0.016 / (end - start))
                 shapes.append(Box(_x(at, start, end), y, width, 38, COLOURS[row.colour]))
         y += 54
-    for place, moment in enumerate(moments):
+    # The last moment's name on top: no line then runs through a name.
+    for place, moment in enumerate(sorted(moments, key=lambda moment: -moment.at)):
         x, under = _x(moment.at, start, end), y + 20 + 20 * place
         shapes.append(Line(x, top - 6, x, under - 12, COLOURS[moment.colour], 1.5))
         shapes.append(_text(x + 4, under, moment.label, COLOURS[moment.colour], 13))

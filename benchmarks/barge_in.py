@@ -1,9 +1,9 @@
 """How fast the agent falls silent when somebody speaks over it, and what a call costs meanwhile.
 
 The engine runs alone in one process, on its own port; the callers run in another, over real sockets on
-loopback. Each call: greeting, question, barge-in, a cough that must not interrupt, a second barge-in, goodbye.
-The caller's speech is synthetic word sound (loud from its first sample on), not recorded people: what a real
-voice's soft beginning adds is the detector's part, and is not in these numbers.
+loopback. Each call: greeting, question, barge-in, a cough that must not interrupt, a second barge-in,
+goodbye. The caller's speech is synthetic word sound (loud from its first sample on), not recorded people:
+what a real voice's soft beginning adds is the detector's part, and is not in these numbers.
 
 onset_to_gate       first speech frame sent by the caller -> the engine sends nothing more
 onset_to_silence    first speech frame sent -> the caller's ear has played the last frame of the agent
@@ -24,7 +24,6 @@ the offset once. Numbers of the virtual clock are exact and cost-free: what the 
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -32,9 +31,9 @@ from typing import Any
 import attrs
 import trio
 
+from _caller import NUMBER, CallRecord, Spoken, ring
 from _house import CallMarks, Measured, measure, probed
-from _load import NUMBER, CallRecord, barge_in_caller, ring_recorded
-from _load import ACCOUNT, TOKEN  # isort: skip
+from _load import barge_in_script, delay_of
 from _picture import Lane, Moment, Panel, histograms, lanes, save
 from _report import (
     Row,
@@ -54,7 +53,6 @@ from patter_trio.testing import (
     ScriptedSTT,
     ScriptedTTS,
     ScriptedVAD,
-    SimulatedTwilio,
     run_virtual,
 )
 
@@ -149,7 +147,10 @@ ORDER = (
 
 def rows_of(calls: int, numbers: Numbers) -> list[Row]:
     rows = [row_of(calls, metric, numbers.metrics.get(metric, []), "ms") for metric in ORDER]
-    return [*rows, row_of(calls, "frames_after_clear", numbers.metrics.get("frames_after_clear", []), "frames")]
+    return [
+        *rows,
+        row_of(calls, "frames_after_clear", numbers.metrics.get("frames_after_clear", []), "frames"),
+    ]
 
 
 # --- the virtual clock --------------------------------------------------------------------------------------
@@ -160,16 +161,17 @@ def virtual() -> Numbers:
     agent, carrier, probe = probed(scripted_agent())
     records: list[CallRecord] = []
 
-    async def one(line: MemoryLine, twilio: SimulatedTwilio, delay: float) -> None:
-        await trio.sleep(delay)
-        records.append(await ring_recorded(twilio, line, barge_in_caller()))
+    async def one(line: MemoryLine, number: int) -> None:
+        await trio.sleep(delay_of(number, VIRTUAL_CALLS))
+        records.append(await ring(line, number, barge_in_script()))
 
     async def main() -> None:
-        async with Patter(carrier, NUMBER, URL).session(agent, port=None, on_event=probe.note) as session:
-            twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
-            async with trio.open_nursery() as nursery:
-                for number in range(VIRTUAL_CALLS):
-                    nursery.start_soon(one, MemoryLine(session.app, URL), twilio, number * 0.0137)
+        async with (
+            Patter(carrier, NUMBER, URL).session(agent, port=None, on_event=probe.note) as session,
+            trio.open_nursery() as nursery,
+        ):
+            for number in range(VIRTUAL_CALLS):
+                nursery.start_soon(one, MemoryLine(session.app, URL), number)
 
     run_virtual(main, seed=1)
     numbers = Numbers()
@@ -225,8 +227,6 @@ def read_measured(calls: int, found: Mapping[str, Any], exact: Numbers) -> tuple
 
 
 def call_record(plain: Mapping[str, Any]) -> CallRecord:
-    from _load import Spoken
-
     return CallRecord(**{**plain, "spoken": [Spoken(**said) for said in plain["spoken"]]})
 
 
@@ -309,13 +309,13 @@ CONDITIONS = ("engine_cpu", "engine_waited", "callers_cpu", "failed")
 
 def say_condition(found: Mapping[str, Any], numbers: Numbers) -> None:
     print(
-        f"{len(found['calls'])} calls made, {len(found['failed'])} not as scripted, {numbers.missed} reactions "
-        f"missed; engine {found['engine_cpu']:.0%} of a core and {found['engine_waited']:.1%} waiting for one, "
-        f"callers {found['callers_cpu']:.0%}"
+        f"{len(found['calls'])} calls made, {len(found['failed'])} not as scripted, {numbers.missed} "
+        f"reactions missed; engine {found['engine_cpu']:.0%} of a core and {found['engine_waited']:.1%} "
+        f"waiting for one, callers {found['callers_cpu']:.0%}"
     )
     for note in sorted(set(found["failed"]))[:5]:
         print(f"  not as scripted: {note}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

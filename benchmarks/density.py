@@ -4,14 +4,16 @@ The engine runs alone in one process, on its own port; the callers run in anothe
 loopback. Talking calls: question and answer in turn, the agent speaks about half of the time. Idle calls: the
 line is open and carries silence (50 frames a second in), nobody speaks.
 
-cpu_ms_per_call_second   CPU of the engine's process, divided by calls and seconds
-us_per_tick              the same per 20 ms of a call: a frame in, the detector, and while it speaks a frame out
+us_per_tick              CPU of the engine's process for 20 ms of a call: a frame in, the detector, and while
+                         the agent speaks a frame out; counted by the frames that really arrived
+cpu_ms_per_call_second   fifty of these
+frames_arrived           of the frames that were due: below 99 % the callers or the machine were too slow
 calls_per_core           1000 / cpu_ms_per_call_second
 rss_per_call_kib         resident memory beyond that of a server that has carried one call
 engine_waiting           share of time the engine was ready to run and the machine had no core for it
 
-Speech comes from cheap stand-ins (a loudness detector, word sound made before the call, a recogniser that only
-counts), so that what is measured is the engine. ``--profile`` also prints where its time goes.
+Speech comes from cheap stand-ins (a loudness detector, word sound made before the call, a recogniser that
+only counts), so that what is measured is the engine. ``--profile`` also prints where its time goes.
 """
 
 from __future__ import annotations
@@ -162,13 +164,14 @@ def measure_alone(mode: str, calls: int, seconds: float, *, profile: bool = Fals
                 profiler.disable()
 
     measured = trio.run(main)
-    call_seconds = max(measured.calls_up, default=0) * measured.seconds_up
+    due = max(measured.calls_up, default=0) * measured.seconds_up * 50
     sent = sum(turn.audio_sent_seconds for result in measured.results for turn in result.turns)
     talked = sum(result.duration_seconds for result in measured.results)
     if profiler:
         print(said_by(profiler), file=sys.stderr)
     return {
-        "cpu": measured.cpu_up * 1000 / max(call_seconds, 1e-9),
+        "us": measured.cpu_up * 1e6 / max(measured.frames_up, 1),
+        "arrived": measured.frames_up / max(due, 1e-9),
         "rss": measured.rss_per_call,
         "calls_up": [min(measured.calls_up, default=0), max(measured.calls_up, default=0)],
         "speaking": sent / max(talked, 1e-9),
@@ -184,12 +187,13 @@ def said_by(profiler: cProfile.Profile) -> str:
 
 
 def read_measured(mode: str, calls: int, found: dict[str, Any]) -> list[Row]:
-    cpu = found["cpu"]
+    cpu = found["us"] * 50 / 1000
     return [
         row_of(calls, f"{mode}_cpu_ms_per_call_second", [cpu], "ms"),
-        row_of(calls, f"{mode}_us_per_tick", [cpu * 20], "us", 1),
+        row_of(calls, f"{mode}_us_per_tick", [found["us"]], "us", 1),
         row_of(calls, f"{mode}_calls_per_core", [1000 / max(cpu, 1e-9)], "calls", 1),
         row_of(calls, f"{mode}_rss_per_call_kib", found["rss"], "KiB", 1),
+        row_of(calls, f"{mode}_frames_arrived", [found["arrived"] * 100], "%", 1),
         row_of(calls, f"{mode}_agent_speaking", [found["speaking"] * 100], "%", 1),
         row_of(calls, f"{mode}_engine_waiting", [found["waiting"] * 100], "%", 1),
         row_of(calls, f"{mode}_callers_cpu", [found["callers_cpu"] * 100], "%", 1),
@@ -222,7 +226,13 @@ def draw(rows: Sequence[Row], options: Any) -> None:
         ]
         fresh, y = bars(drawn, y)
         shapes += fresh
-    save(shapes, y, "What a call costs the engine, models aside (CPU per 20 ms, memory)", options.out, "density")
+    save(
+        shapes,
+        y,
+        "What a call costs the engine, models aside (CPU per 20 ms, memory)",
+        options.out,
+        "density",
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -257,4 +267,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

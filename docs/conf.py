@@ -11,7 +11,7 @@ import patter_trio
 
 project = "patter_trio"
 author = "the patter_trio authors"
-copyright = "the patter_trio authors"  # noqa: A001 (Sphinx's name for it)
+copyright = "the patter_trio authors"
 version = release = patter_trio.__version__
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "settings_table"]
@@ -27,7 +27,6 @@ myst_heading_anchors = 3
 
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
-autodoc_class_signature = "separated"
 autodoc_default_options = {"members": True}
 napoleon_google_docstring = True
 napoleon_numpy_docstring = False

@@ -39,8 +39,9 @@ def meanings(settings: type[Any]) -> dict[str, str]:
     doc = inspect.cleandoc(settings.__doc__ or "")
     section = re.search(r"^Args:\n((?:    .*\n?|\n)+)", doc, re.MULTILINE)
     found: dict[str, str] = {}
-    for entry in re.findall(r"^    (\w+): ((?:.*)(?:\n {5,}.*)*)", section[1] if section else "", re.MULTILINE):
-        found[entry[0]] = _markdown(" ".join(entry[1].split()))
+    entries = re.findall(r"^    (\w+): (.*(?:\n {5,}.*)*)", section[1] if section else "", re.MULTILINE)
+    for name, meaning in entries:
+        found[name] = _markdown(" ".join(meaning.split())).rstrip(".")
     return found
 
 
@@ -52,8 +53,7 @@ def table(settings: type[Any]) -> str:
     """
     known = {**CALLBACKS, **meanings(settings)}
     rows = [
-        f"| `{field.name}` | {_default(field)} | {known[field.name].replace('|', '\\|')} |"
-        for field in attrs.fields(settings)
+        f"| `{field.name}` | {_default(field)} | {known[field.name]} |" for field in attrs.fields(settings)
     ]
     return "\n".join(["| setting | default | meaning |", "| --- | --- | --- |", *rows])
 
@@ -61,14 +61,14 @@ def table(settings: type[Any]) -> str:
 def _default(field: attrs.Attribute[Any]) -> str:
     if field.default is attrs.NOTHING:
         return "required"
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]  # a class at run time
-        return f"`{field.default.factory()!r}`"
-    return f"`{field.default!r}`"
+    # Every factory of these classes takes no argument; attrs types it as any default.
+    value = getattr(field.default, "factory", lambda: field.default)()
+    return f"`{value!r}`" if len(repr(value)) < 20 else f"`{type(value).__name__}()`"
 
 
 def _markdown(text: str) -> str:
     text = re.sub(r":\w+:`~?(?:[\w.]+\.)?(\w+)`", r"`\1`", text)
-    return text.replace("``", "`")
+    return text.replace("``", "`").replace("|", "\\|")
 
 
 def fill(app: Any, page: str, source: list[str]) -> None:

@@ -1,1 +1,1 @@
-"""Sound as bytes: frames, companding, rate changes, WAV."""
+"""Sound as bytes: frames, G.711, rate changes, WAV files, levels."""

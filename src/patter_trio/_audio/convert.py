@@ -10,26 +10,27 @@ __all__ = ["Converter"]
 
 
 class Converter:
-    """Turns a stream in one format into another: decode, change the rate, encode, whatever of it is needed.
+    """Turns a stream of one format into another: decoded, its rate changed, encoded, as far as is needed.
 
-    Equal formats pass untouched and cost nothing.
+    The sound may be split anywhere, odd bytes included; whole samples come out. Equal formats cost nothing.
 
     Raises:
-        PatterConfigError: the rates have no small ratio.
+        PatterConfigError: the ratio of the rates is not one of small whole numbers.
     """
 
     def __init__(self, source: AudioFormat, target: AudioFormat) -> None:
         self._source = source
         self._target = target
-        self._same = source == target
         self._resampler = Resampler(source.sample_rate, target.sample_rate)
+        # Decoding and encoding again would give back the same µ-law or A-law, save for its two zeros.
+        self._same = source == target and source.bytes_per_sample == 1
 
     def feed(self, audio: bytes) -> bytes:
-        """Takes sound of any length; returns what is ready."""
+        """Takes sound; returns what is ready of it."""
         if self._same:
             return audio
         return g711.encode(self._resampler.feed(g711.decode(audio, self._source)), self._target)
 
     def flush(self) -> bytes:
-        """Ends the stream: what was still on its way."""
-        return b"" if self._same else g711.encode(self._resampler.flush(), self._target)
+        """Ends the stream: what was still on its way. The next sound starts a new one."""
+        return g711.encode(self._resampler.flush(), self._target)

@@ -1,4 +1,4 @@
-"""Frames: the 20 ms in which telephones count."""
+"""Frames: the 20 ms in which telephones count, and streams of bytes that arrive cut anywhere."""
 
 from __future__ import annotations
 
@@ -8,26 +8,25 @@ FRAME_SECONDS = 0.020
 
 
 class Reblocker:
-    """Cuts a stream of bytes into blocks of one size, however it arrives.
+    """Holds back what is not yet a whole block, so that no sample is ever torn.
 
     Args:
-        size: bytes per block; for linear16 a multiple of two.
+        size: bytes per block: 2 for the samples of linear16.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._rest = bytearray()
+        self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Takes bytes; returns as many whole blocks as there are now, in one piece."""
-        self._rest += data
-        whole = len(self._rest) // self._size * self._size
-        blocks = bytes(self._rest[:whole])
-        del self._rest[:whole]
-        return blocks
+        """Takes bytes; returns the whole blocks there are now, in one piece."""
+        if self._rest:
+            data = self._rest + data
+        whole = len(data) - len(data) % self._size
+        self._rest = data[whole:]
+        return data[:whole]
 
     def flush(self) -> bytes:
-        """What is left of the last block."""
-        rest = bytes(self._rest)
-        self._rest.clear()
+        """The beginning of the last block, if it was not completed."""
+        rest, self._rest = self._rest, b""
         return rest

@@ -9,18 +9,25 @@ from typing import IO
 
 import numpy as np
 
-from ..errors import RemoteProtocolError
+from ..errors import PatterConfigError, RemoteProtocolError
 
 __all__ = ["read_wav", "write_wav"]
 
 
 def write_wav(file: str | os.PathLike[str] | IO[bytes], channels: Sequence[bytes], sample_rate: int) -> None:
-    """Writes linear16 channels side by side; shorter ones are filled up with silence."""
-    length = max((len(channel) for channel in channels), default=0) // 2
-    frames = np.zeros((length, len(channels)), "<i2")
+    """Writes linear16 channels side by side; shorter ones are filled up with silence.
+
+    A half sample at the end of a channel is left out.
+
+    Raises:
+        PatterConfigError: there is no channel.
+    """
+    if not channels:
+        raise PatterConfigError("a WAV file needs at least one channel")
+    frames = np.zeros((max(len(channel) for channel in channels) // 2, len(channels)), "<i2")
     for number, channel in enumerate(channels):
-        samples = np.frombuffer(channel, "<i2")
-        frames[: len(samples), number] = samples
+        count = len(channel) // 2
+        frames[:count, number] = np.frombuffer(channel, "<i2", count)
     with wave.open(os.fspath(file) if isinstance(file, os.PathLike) else file, "wb") as out:
         out.setnchannels(len(channels))
         out.setsampwidth(2)
@@ -29,18 +36,19 @@ def write_wav(file: str | os.PathLike[str] | IO[bytes], channels: Sequence[bytes
 
 
 def read_wav(file: str | os.PathLike[str] | IO[bytes]) -> tuple[list[bytes], int]:
-    """Reads a file of linear16 sound; returns its channels and its sample rate.
+    """Reads the channels of a linear16 file and its sample rate; a torn last frame is left out.
 
     Raises:
-        RemoteProtocolError: it is no WAV file, or its samples are not 16 bit.
+        RemoteProtocolError: it is not a WAV file, or its samples are not of 16 bits.
     """
     try:
         with wave.open(os.fspath(file) if isinstance(file, os.PathLike) else file, "rb") as source:
             width, count = source.getsampwidth(), source.getnchannels()
-            rate, frames = source.getframerate(), source.readframes(source.getnframes())
+            rate, data = source.getframerate(), source.readframes(source.getnframes())
     except (wave.Error, EOFError) as error:
-        raise RemoteProtocolError(f"not a readable WAV file: {error}") from error
+        raise RemoteProtocolError(f"this WAV file cannot be read: {error}") from error
     if width != 2:
-        raise RemoteProtocolError(f"a WAV file of {8 * width} bit samples; only 16 bit is read")
-    samples = np.frombuffer(frames, "<i2").reshape(-1, count)
-    return [samples[:, number].tobytes() for number in range(count)], rate
+        raise RemoteProtocolError(f"this WAV file has samples of {8 * width} bits, not 16")
+    whole = len(data) // (2 * count) * count
+    frames = np.frombuffer(data, "<i2", whole).reshape(-1, count)
+    return [frames[:, number].tobytes() for number in range(count)], rate

@@ -9,35 +9,33 @@ from typing import Any
 __all__ = ["PHONE_PREAMBLE", "fill", "system_message"]
 
 PHONE_PREAMBLE = (
-    "You are talking to a caller on the telephone, and everything you write is read aloud. "
-    "Answer in one or two short sentences unless the caller asks for more. "
-    "Write words only: no lists, no markup, no emoji, no links. "
-    "The caller's words come from a speech recogniser and may be slightly wrong; ask when you are not sure."
+    "You are on the telephone with a caller, and everything you write is read aloud to them. "
+    "Answer in one or two short sentences unless they ask for more. "
+    "Write as people speak: no lists, no markup, no emoji, no links. "
+    "What the caller said comes from a speech recogniser and may hold mistakes; ask when you are not sure."
 )
 
-_PLACE = re.compile(r"\{(\w+)\}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f\x85\u2028\u2029]+")
+_PLACE = re.compile(r"\{([^{}]+)\}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
 
-# A value comes from a carrier or a form: long enough for an address, too short for a second prompt.
+# Values come from carriers and forms: room for an address, none for a second prompt.
 _LONGEST_VALUE = 500
 
 
 def fill(template: str, variables: Mapping[str, Any]) -> str:
-    """Replaces ``{name}`` by the value of that name; places without a value stay as they are.
+    """Puts values in the place of ``{name}``; a place whose name has no value stays as it is.
 
-    Values are made one line of at most 500 characters: they often come from outside.
+    A value becomes one line of at most 500 characters, and no places are looked for inside it.
     """
 
-    def value(match: re.Match[str]) -> str:
-        name = match.group(1)
-        if name not in variables:
-            return match.group(0)
-        return _CONTROL.sub(" ", str(variables[name]))[:_LONGEST_VALUE]
+    def value(place: re.Match[str]) -> str:
+        name = place[1]
+        return _CONTROL.sub(" ", str(variables[name]))[:_LONGEST_VALUE] if name in variables else place[0]
 
     return _PLACE.sub(value, template)
 
 
 def system_message(system_prompt: str, variables: Mapping[str, Any], *, phone_preamble: bool = True) -> str:
-    """The system message of a call."""
+    """The system message of a call: the prompt with its variables, behind what telephones ask for."""
     prompt = fill(system_prompt, variables)
     return f"{PHONE_PREAMBLE}\n\n{prompt}".strip() if phone_preamble else prompt

@@ -6,41 +6,37 @@ import re
 
 __all__ = ["filter_emoji", "filter_for_tts", "filter_markdown", "speakable"]
 
-_FENCE = re.compile(r"```[^\n`]*\n?|~~~[^\n~]*\n?")
-_IMAGE = re.compile(r"!\[([^\]]*)\]\([^)]*\)")
-_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
-_HEADING = re.compile(r"^\s{0,3}#{1,6}\s+", re.MULTILINE)
-_QUOTE = re.compile(r"^\s{0,3}>\s?", re.MULTILINE)
-_BULLET = re.compile(r"^\s*[-*+•]\s+", re.MULTILINE)
-_RULE = re.compile(r"^\s*([-*_])(?:\s*\1){2,}\s*$", re.MULTILINE)
-_STRONG = re.compile(r"(\*\*\*|\*\*|__|~~)(?=\S)(.+?)(?<=\S)\1", re.DOTALL)
-_EMPHASIS = re.compile(
-    r"(?<![\w*])\*(?=\S)([^*\n]+?)(?<=\S)\*(?![\w*])|(?<!\w)_(?=\S)([^_\n]+?)(?<=\S)_(?!\w)"
+# A fence on its own line, with the name of the language behind it; the code itself stays.
+_FENCE = re.compile(r"^[ \t]*(?:`{3,}|~{3,})[ \t]*[\w+#.-]*[ \t]*$\n?", re.MULTILINE)
+_RULE = re.compile(r"^[ \t]*([-*_])(?:[ \t]*\1){2,}[ \t]*$", re.MULTILINE)
+_LINE_MARK = re.compile(r"^[ \t]*(?:(?:>+|#{1,6}|[-*+•])(?:[ \t]+|$))+(?:\[[ xX]\][ \t]+)?", re.MULTILINE)
+_LINK = re.compile(
+    r"!?\[([^\[\]]*)\](?:\([^()\s]*(?:\([^()\s]*\)[^()\s]*)*(?:\s+\"[^\"]*\")?\)|\[[^\[\]]*\])"
 )
-_LEFT_OVER = re.compile(r"\*{2,}|~{2,}|`+|(?<!\w)__(?=\w)|(?<=\w)__(?!\w)")
-_CODE = re.compile(r"`+([^`]*)`+")
+_BARE_LINK = re.compile(r"<((?:https?://|mailto:)[^\s>]+)>")
+_ESCAPE = re.compile(r"\\([\\`*_{}\[\]()#+.!~|>-])")
 
-# Pictographs, their variation selectors, joiners, skin tones, flags and keycaps; not digits, not ©.
-_EMOJI = re.compile(
-    "["
-    "\U0001f1e6-\U0001f1ff\U0001f300-\U0001f5ff\U0001f600-\U0001f64f\U0001f680-\U0001f6ff"
-    "\U0001f700-\U0001f77f\U0001f780-\U0001f7ff\U0001f800-\U0001f8ff\U0001f900-\U0001f9ff"
-    "\U0001fa00-\U0001faff\u2600-\u27bf\u2b00-\u2bff\u200d\ufe0f\u20e3"
-    "]+"
+# Marks that were opened in one sentence and closed in the next come alone, so no pair is looked for. A star
+# between digits or spaces is a product, an underline inside a word belongs to a name.
+_STARS = re.compile(r"(?<!\\)(?:\*{2,}|(?<![\d\s])\*|\*(?![\d\s]))")
+_LINES = re.compile(r"(?<![\w\\])_+(?=\w)|(?<=[^\s_\\])_+(?!\w)")
+_TICKS = re.compile(r"`+|~{2,}")
+
+# Pictographs, flags, keycaps and what joins and tints them. Not ©, ™, arrows or digits: those are words.
+_PICTURE = (
+    "\U0001f000-\U0001faff\U000e0020-\U000e007f\u2600-\u27bf\u2b05-\u2b07\u2b1b\u2b1c\u2b50\u2b55"
+    "\u231a\u231b\u2328\u23cf\u23e9-\u23fa\ufe0e\ufe0f\u20e3"
 )
-_SPACES = re.compile(r"[ \t]+")
+_EMOJI = re.compile(f"[{_PICTURE}][{_PICTURE}\u200d]*")
 
 
 def filter_markdown(text: str) -> str:
-    """Markdown's marks removed, the words kept; a link keeps its text."""
-    text = _FENCE.sub("", text)
-    text = _LINK.sub(r"\1", _IMAGE.sub(r"\1", text))
-    text = _BULLET.sub("", _QUOTE.sub("", _HEADING.sub("", _RULE.sub("", text))))
-    text = _CODE.sub(r"\1", text)
-    text = _STRONG.sub(r"\2", _STRONG.sub(r"\2", text))
-    text = _EMPHASIS.sub(lambda match: match.group(1) or match.group(2), text)
-    # A mark whose other half is in another sentence.
-    return _LEFT_OVER.sub("", text)
+    """Markdown's marks removed, the words kept: a link keeps its text, a code block its code."""
+    text = _RULE.sub("", _FENCE.sub("", text))
+    text = _LINK.sub(r"\1", _LINE_MARK.sub("", text))
+    text = _BARE_LINK.sub(r"\1", text)
+    text = _TICKS.sub("", _LINES.sub("", _STARS.sub("", text)))
+    return _ESCAPE.sub(r"\1", text)
 
 
 def filter_emoji(text: str) -> str:
@@ -54,6 +50,6 @@ def filter_for_tts(text: str) -> str:
 
 
 def speakable(text: str) -> str:
-    """The text as a voice gets it: one line, or nothing when there is not a letter or digit in it."""
-    spoken = " ".join(_SPACES.sub(" ", filter_for_tts(text)).split())
+    """The text as a voice gets it: on one line, and empty if there is no letter or digit in it."""
+    spoken = " ".join(filter_for_tts(text).split())
     return spoken if any(character.isalnum() for character in spoken) else ""

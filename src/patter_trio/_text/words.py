@@ -1,4 +1,4 @@
-"""Words of a text, and texts that mean the same."""
+"""The words of a text, and texts that say the same."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import unicodedata
 
 __all__ = ["normalise", "split_words"]
 
-_NOT_WORD = re.compile(r"[^\w\s]+")
+_APOSTROPHE = re.compile(r"(?<=\w)['’ʼ](?=\w)")
 
 
 def split_words(text: str) -> list[str]:
-    """The words with the punctuation that clings to them."""
+    """The words, each with the punctuation that clings to it."""
     return text.split()
 
 
 def normalise(text: str) -> str:
-    """The text for comparing: case, punctuation, width and white space folded."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
-    return " ".join(_NOT_WORD.sub(" ", folded.replace("'", "").replace("’", "")).split())
+    """The text for comparing transcripts: case, width, punctuation and white space folded away."""
+    folded = _APOSTROPHE.sub("", unicodedata.normalize("NFKC", text).casefold())
+    # By category, not by \w: the vowel signs of Hindi or Burmese belong to their words.
+    return " ".join("".join(" " if unicodedata.category(c)[0] in "PSC" else c for c in folded).split())
