@@ -16,6 +16,7 @@ from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
 from ._patter import Patter, serve, session
+from ._server.limits import PortLimits
 from ._session import Session
 from ._settings import SessionSettings
 from ._turns.history import HistoryEntry
@@ -65,6 +66,7 @@ __all__ = [
     "PatterConfigError",
     "PatterConnectionError",
     "PatterError",
+    "PortLimits",
     "ProviderError",
     "ProvisionError",
     "RateLimitError",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import trio
@@ -15,6 +15,7 @@ from ._demo.artefacts import latency_table, transcript_record, write_artefacts
 from ._demo.listen import converse, open_headset
 from ._demo.show import Demo, perform
 from ._demo.view import View
+from .abc import TTSProvider
 from .errors import PatterConfigError, PatterError
 from .events import CallEvent
 from .llm import OpenAICompatibleLLM
@@ -22,8 +23,11 @@ from .tts import HibariTTS, NanoTTS
 
 __all__ = ["main"]
 
-_VOICES = {"hibari": HibariTTS, "nano": NanoTTS}
-_CALLERS = {"deep": (HibariTTS, 0.88), "hibari": (HibariTTS, 1.0), "nano": (NanoTTS, 1.0)}
+_VOICES: dict[str, Callable[[], TTSProvider]] = {
+    "hibari": HibariTTS,
+    "deep": lambda: HibariTTS(pitch=0.8),
+    "nano": NanoTTS,
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="print the call's record as JSON and nothing else")
     demo.add_argument("--listen", action="store_true", help="talk to the desk yourself, by microphone")
     demo.add_argument("--voice", choices=sorted(_VOICES), default="hibari", help="the agent's voice")
-    demo.add_argument("--caller-voice", choices=sorted(_CALLERS), default="deep", help="the caller's voice")
+    demo.add_argument("--caller-voice", choices=sorted(_VOICES), default="deep", help="the caller's voice")
     demo.add_argument(
         "--llm", metavar="URL", help="a model in place of the desk's function: an OpenAI-compatible base URL"
     )
@@ -75,13 +79,11 @@ def _settings(options: argparse.Namespace) -> Demo:
             "--llm and --model go together", hint="--llm http://localhost:11434/v1 --model llama3.2"
         )
     llm = OpenAICompatibleLLM(base_url=options.llm, model=options.model) if options.llm else None
-    caller, pitch = _CALLERS[options.caller_voice]
     return Demo(
         seed=options.seed,
-        llm=llm,  # type: ignore[arg-type]  # settings stand for the provider that their open() yields
+        llm=llm,
         tts=_VOICES[options.voice](),
-        caller_voice=caller(),
-        caller_pitch=pitch,
+        caller_voice=_VOICES[options.caller_voice](),
     )
 
 

@@ -69,7 +69,7 @@ class Patter:
         """A running session for the length of an ``async with`` block.
 
         Options are those of :class:`SessionSettings` (``port``, ``host``, ``max_calls``, ``drain_seconds``,
-        ``on_call_start`` …) and ``on_message``, which answers in place of the agent's model.
+        ``on_call_start`` …) and ``on_message``, which answers for an agent that has no model.
 
         Raises:
             PatterConfigError: an option is unknown, or the agent cannot take calls.
@@ -106,16 +106,16 @@ class Patter:
                 await anext(received)
                 _log.info("stopping; a second signal ends the calls at once")
                 async with trio.open_nursery() as nursery:
-                    nursery.start_soon(_cancel_at_signal, received, nursery.cancel_scope)
+                    nursery.start_soon(_end_calls_at_signal, received, running)
                     await running.drain()
                     nursery.cancel_scope.cancel()
         for result in running.results:
             _log.info("call %s: %s, %s", result.call_id, result.outcome, result.reason)
 
 
-async def _cancel_at_signal(received: AsyncIterator[int], scope: trio.CancelScope) -> None:
+async def _end_calls_at_signal(received: AsyncIterator[int], running: Session) -> None:
     await anext(received)
-    scope.cancel()
+    running.end_calls()
 
 
 @asynccontextmanager

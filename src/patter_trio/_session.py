@@ -48,6 +48,8 @@ _RESULTS = 1000
 
 # A callback after the end of a call may talk to a slow CRM; it holds nothing up.
 _CALL_END_SECONDS = 30.0
+# When the session itself is cancelled, people wait for it to end.
+_CALL_END_CANCELLED_SECONDS = 2.0
 
 
 class Session:
@@ -64,6 +66,7 @@ class Session:
         self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
+        self._patience = trio.CancelScope()
         self._listeners: list[trio.SocketListener] = []
         self._port_closed = trio.Event()
         self.id = secrets.token_hex(8)
@@ -100,18 +103,26 @@ class Session:
     async def drain(self) -> None:
         """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
         self._admission.close()
-        if self._calls:
-            _log.info("draining: %d call(s), at most %g s", len(self._calls), self._settings.drain_seconds)
-            with trio.move_on_after(self._settings.drain_seconds):
-                while self._calls:
-                    self._quiet = trio.Event()
-                    await self._quiet.wait()
+        if self._admission.on_line:
+            count, patience = self._admission.on_line, self._settings.drain_seconds
+            _log.info("draining: %d call(s), at most %g s", count, patience)
+            with trio.CancelScope(deadline=trio.current_time() + patience) as self._patience:
+                await self._until_quiet()
+            self.end_calls()
+        with trio.move_on_after(_CALL_END_SECONDS):
+            await self._until_quiet()
+
+    def end_calls(self) -> None:
+        """Ends every call now; a drain that is waiting for them waits no longer."""
+        self._admission.close()
+        self._patience.cancel()
         for call in list(self._calls.values()):
             call.drain()
-        with trio.move_on_after(_CALL_END_SECONDS):
-            while self._calls:
-                self._quiet = trio.Event()
-                await self._quiet.wait()
+
+    async def _until_quiet(self) -> None:
+        while self._admission.on_line:
+            self._quiet = trio.Event()
+            await self._quiet.wait()
 
     # --- what the server asks -------------------------------------------------------------------------------
 
@@ -140,7 +151,7 @@ class Session:
             _log.warning("webhook refused: %s", error)
             return WebhookAnswer(400, "text/plain", "not an incoming call\n")
         try:
-            token = self._admission.admit(info, self._agent, set(self._calls), trio.current_time())
+            token = self._admission.admit(info, self._agent, trio.current_time())
         except CapacityError as error:
             self.counts.refused_busy += 1
             _log.warning("call %s refused: %s", info.call_id, error)
@@ -161,23 +172,29 @@ class Session:
         expected = self._admission.claim(_token_of(upgrade.target), trio.current_time())
         if carrier is None or expected is None:
             self.counts.refused_stream += 1
+            _log.warning("media stream refused: its token is unknown, used or too old")
             await socket.aclose()
             return
-        wire = carrier.open_wire()
-        started = await self._wait_for_start(socket, wire)
-        if started is None or started.call_id != expected.info.call_id:
-            self.counts.streams_without_start += 1
-            _log.warning("media stream refused: it does not start call %s", expected.info.call_id)
+        try:
+            wire = carrier.open_wire()
+            started = await self._wait_for_start(socket, wire)
+            if started is None or started.call_id != expected.info.call_id:
+                self.counts.streams_without_start += 1
+                _log.warning("media stream refused: it does not start call %s", expected.info.call_id)
+                return
+            info = attrs.evolve(expected.info, custom_params=started.parameters)
+            await self._run_call(info, expected.agent, socket, wire)
+        finally:
+            self._admission.release(expected)
+            self._quiet.set()
             await socket.aclose()
-            return
-        info = attrs.evolve(expected.info, custom_params=started.parameters)
-        await self._run_call(info, expected.agent, socket, wire)
 
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _judge_media(self, upgrade: UpgradeRequest) -> int | None:
         carrier = self._settings.carrier
         if carrier is None or not self._admission.knows(_token_of(upgrade.target), trio.current_time()):
+            _log.warning("media stream refused: its token is unknown, used or too old")
             return 403
         url = self.public_url(upgrade.target, websocket=True)
         try:
@@ -202,27 +219,34 @@ class Session:
         return None
 
     async def _run_call(self, info: CallInfo, agent: Agent, socket: MediaSocket, wire: MediaWire) -> None:
-        settings = self._settings
         clock = WallClock(wall_time(), trio.current_time())
         call = Call(info, await self.live_agent(agent), ticker=self._ticker, clock=clock)
-        for listener in listeners_for(settings, call):
+        for listener in listeners_for(self._settings, call):
             call.listen(listener)
         self._calls[info.call_id] = call
         self.counts.answered += 1
         try:
-            result = await call.run(socket, wire)
-            self.results.append(result)
-            if result.outcome == "answered":
-                self.counts.completed += 1
-            else:
-                self.counts.failed += 1
-            if settings.on_call_end is not None:
-                ended = call_end_payload(info, result)
-                await call_back(settings.on_call_end, ended, name="on_call_end", deadline=_CALL_END_SECONDS)
+            await call.run(socket, wire)
         finally:
             del self._calls[info.call_id]
-            self._quiet.set()
-            await socket.aclose()
+            if call.result is not None:
+                await self._report_end(info, call.result)
+
+    async def _report_end(self, info: CallInfo, result: CallResult) -> None:
+        """Records how a call ended: also one that is ended by the end of the session."""
+        self.results.append(result)
+        if result.outcome == "answered":
+            self.counts.completed += 1
+        else:
+            self.counts.failed += 1
+        on_call_end = self._settings.on_call_end
+        if on_call_end is None:
+            return
+        cancelled = trio.current_effective_deadline() == float("-inf")
+        seconds = _CALL_END_CANCELLED_SECONDS if cancelled else _CALL_END_SECONDS
+        with trio.CancelScope(shield=True):
+            payload = call_end_payload(info, result)
+            await call_back(on_call_end, payload, name="on_call_end", deadline=seconds)
 
     async def live_agent(self, agent: Agent) -> Agent:
         """The agent with its providers opened; each provider is opened once per session."""
@@ -264,6 +288,8 @@ class Session:
         self.address = (host, port)
         if not self._base:
             self._base = f"http://{host}:{port}"
+            if settings.carrier is not None:
+                _log.warning("no webhook_url=: only a carrier on this machine can reach %s", self._base)
         self._listeners = listeners
         await self._nursery.start(self._serve_port)
         _log.info("listening on %s:%d as %s", host, port, self._base)

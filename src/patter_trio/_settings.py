@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import attrs
+from attrs import Attribute
 
 from ._actors.observe import Listener
 from ._server.limits import PortLimits
@@ -16,6 +17,34 @@ from .errors import PatterConfigError
 __all__ = ["Callback", "SessionCounts", "SessionSettings", "normalise_webhook_url"]
 
 Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
+
+
+def _number(least: float, *, whole: bool) -> Callable[[Any, Attribute[Any], Any], None]:
+    kind = int if whole else (int, float)
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if isinstance(value, bool) or not isinstance(value, kind) or value < least:
+            what = "a whole number" if whole else "a number"
+            raise PatterConfigError(f"{attribute.name} must be {what} of at least {least}, not {value!r}")
+
+    return check
+
+
+def _port(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and (
+        isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 65536
+    ):
+        raise PatterConfigError(f"port={value!r} is no port", hint="0 to 65535, or None to bind none")
+
+
+def _function(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if value is not None and not callable(value):
+        raise PatterConfigError(f"{attribute.name}={value!r} is not a function")
+
+
+def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, PortLimits):
+        raise PatterConfigError(f"limits={value!r} must be PortLimits(…)")
 
 
 @attrs.frozen(kw_only=True)
@@ -32,21 +61,29 @@ class SessionSettings:
             carries more than a hundred; with the embedded voice about forty.
         drain_seconds: how long running calls may go on when the session ends.
         limits: what a single connection may cost.
+        on_call_start: called when a call connects.
+        on_call_end: called after a call, with its transcript and result.
+        on_transcript: called with each utterance of either side.
+        on_metrics: called with the record of each turn, interrupted ones included.
+        on_event: called with every :class:`patter_trio.events.CallEvent` of every call.
+
+    Raises:
+        PatterConfigError: a value is of the wrong kind or out of range.
     """
 
     carrier: Carrier | None = None
     phone_number: str = ""
     webhook_url: str = ""
     host: str = "127.0.0.1"
-    port: int | None = 8000
-    max_calls: int = 100
-    drain_seconds: float = 10.0
-    limits: PortLimits = attrs.field(factory=PortLimits)
-    on_call_start: Callback | None = None
-    on_call_end: Callback | None = None
-    on_transcript: Callback | None = None
-    on_metrics: Callback | None = None
-    on_event: Listener | None = None
+    port: int | None = attrs.field(default=8000, validator=_port)
+    max_calls: int = attrs.field(default=100, validator=_number(1, whole=True))
+    drain_seconds: float = attrs.field(default=10.0, validator=_number(0, whole=False))
+    limits: PortLimits = attrs.field(factory=PortLimits, validator=_limits)
+    on_call_start: Callback | None = attrs.field(default=None, validator=_function)
+    on_call_end: Callback | None = attrs.field(default=None, validator=_function)
+    on_transcript: Callback | None = attrs.field(default=None, validator=_function)
+    on_metrics: Callback | None = attrs.field(default=None, validator=_function)
+    on_event: Listener | None = attrs.field(default=None, validator=_function)
 
 
 @attrs.define

@@ -27,7 +27,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import attrs
 
@@ -48,6 +48,7 @@ __all__ = [
     "LLMProvider",
     "MediaSocket",
     "MediaWire",
+    "Opens",
     "STTProvider",
     "SpeechDetector",
     "TTSProvider",
@@ -55,6 +56,18 @@ __all__ = [
     "Voice",
     "WebhookRequest",
 ]
+
+
+Live_co = TypeVar("Live_co", covariant=True)
+
+
+@runtime_checkable
+class Opens(Protocol[Live_co]):
+    """Settings of something that the session opens once, before its first call."""
+
+    def open(self) -> AbstractAsyncContextManager[Live_co]:
+        """Loads or connects what all calls share, and yields the provider that is ready to work."""
+        ...
 
 
 # --- hearing ------------------------------------------------------------------------------------------------

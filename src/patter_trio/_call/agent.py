@@ -9,7 +9,7 @@ import attrs
 from attrs.validators import instance_of, optional
 
 from .._turns.endpointing import EndpointingSettings
-from ..abc import LLMProvider, STTProvider, TTSProvider, VADProvider
+from ..abc import LLMProvider, Opens, STTProvider, TTSProvider, VADProvider
 from ..errors import PatterConfigError
 
 __all__ = ["Agent"]
@@ -25,7 +25,7 @@ def _at_least(least: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
 
 def _provider(protocol: type[Any], methods: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if value is None or isinstance(value, protocol) or hasattr(value, "open"):
+        if value is None or (not isinstance(value, type) and isinstance(value, (protocol, Opens))):
             return
         raise PatterConfigError(
             f"{attribute.name}={value!r} is not a provider", hint=f"it needs {methods}; see patter_trio.abc"
@@ -46,7 +46,7 @@ class Agent:
         tts: the voice.
         vad: the voice activity detector.
         on_message: a function in place of the model: it gets the event dict (``text, call_id, caller,
-            callee, history``) and, if it takes a second argument, the :class:`CallControl`; it returns the
+            callee, history``) and, if it has a second required parameter, the :class:`CallControl`; it returns the
             answer, or is an async generator of its pieces.
         language: BCP 47 tag of the conversation.
         variables: values for ``{name}`` in ``system_prompt`` and ``first_message``.
@@ -66,16 +66,16 @@ class Agent:
 
     system_prompt: str = attrs.field(validator=instance_of(str))
     first_message: str = attrs.field(default="", validator=instance_of(str))
-    stt: STTProvider | None = attrs.field(
+    stt: STTProvider | Opens[STTProvider] | None = attrs.field(
         default=None, validator=_provider(STTProvider, "name and transcribe(hearing, audio, call)")
     )
-    llm: LLMProvider | None = attrs.field(
+    llm: LLMProvider | Opens[LLMProvider] | None = attrs.field(
         default=None, validator=_provider(LLMProvider, "name, model and stream(messages, tools, *, call_id)")
     )
-    tts: TTSProvider | None = attrs.field(
+    tts: TTSProvider | Opens[TTSProvider] | None = attrs.field(
         default=None, validator=_provider(TTSProvider, "name and open_voice(audio, call)")
     )
-    vad: VADProvider | None = attrs.field(
+    vad: VADProvider | Opens[VADProvider] | None = attrs.field(
         default=None, validator=_provider(VADProvider, "name, thresholds and open_detector(sample_rate)")
     )
     on_message: Callable[..., Any] | None = None

@@ -20,7 +20,7 @@ from .._turns.edges import CallerSpeech, SpeechTracker
 from .._turns.endpointing import Endpointing, Utterance
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
-from ..abc import MediaSocket, MediaWire
+from ..abc import MediaSocket, MediaWire, STTProvider, VADProvider
 from ..errors import CarrierLostError, ErrorCode, PatterError
 from ..events import (
     AudioReceived,
@@ -152,6 +152,11 @@ class Call:
         self._draining = True
         self._scope.cancel()
 
+    @property
+    def result(self) -> CallResult | None:
+        """How the call ended; ``None`` while it runs."""
+        return self._result
+
     async def wait_ended(self) -> CallResult:
         """Waits for the end of the call and says how it went."""
         await self._ended.wait()
@@ -187,8 +192,8 @@ class Call:
 
     async def _actors(self, socket: MediaSocket, wire: MediaWire, metrics: list[TurnMetrics]) -> EndReason:
         agent, report = self.agent, self._report
-        assert agent.vad is not None, "checked by Agent.require_pipeline"
-        assert agent.stt is not None, "checked by Agent.require_pipeline"
+        assert isinstance(agent.vad, VADProvider), "checked by Agent.require_pipeline, opened by the session"
+        assert isinstance(agent.stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
         detector = agent.vad.open_detector(wire.audio.sample_rate)
         tracker = SpeechTracker(agent.vad.thresholds, detector.window)
         speech, gone = Level(CallerSpeech()), Level(False)

@@ -19,7 +19,7 @@ from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
-from ..abc import Voice
+from ..abc import LLMProvider, TTSProvider, Voice
 from ..errors import LanguageModelError, VoiceError
 from ..events import CallInfo, TurnKind
 from .agent import Agent
@@ -67,7 +67,7 @@ class Conversation:
             VoiceError: the voice failed too often in a row.
         """
         tts = self.agent.tts
-        assert tts is not None, "checked by Agent.require_pipeline"
+        assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         greeting = fill(self.agent.first_message, self.agent.variables)
         self._cut_off = greeting
         failures = 0
@@ -129,7 +129,7 @@ class Conversation:
                 "history": self.history.transcript(),
             }
             return function_script(agent.on_message, event, self.control)
-        assert agent.llm is not None, "checked by Agent.require_pipeline"
+        assert isinstance(agent.llm, LLMProvider), "checked by Agent.require_pipeline, opened by the session"
         system = system_message(
             agent.system_prompt, agent.variables, phone_preamble=not agent.disable_phone_preamble
         )

@@ -66,9 +66,10 @@ async def _from_model(
 
 
 def _takes_control(function: Callable[..., Any]) -> bool:
+    """Whether it has two parameters that must be given; one with a default is the function's own affair."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()
-    return sum(parameter.kind in kinds for parameter in parameters) >= 2
+    return sum(p.kind in kinds and p.default is p.empty for p in parameters) >= 2
 
 
 def _text(answer: Any) -> str:

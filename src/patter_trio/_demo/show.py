@@ -13,9 +13,9 @@ import trio
 from .._audio.convert import Converter
 from .._patter import Patter
 from .._session import Session
-from ..abc import LLMProvider, TTSProvider, Voice
+from ..abc import LLMProvider, Opens, TTSProvider, Voice
 from ..carriers import Twilio
-from ..events import MULAW_8K, AudioFormat, CallEvent, CallInfo
+from ..events import MULAW_8K, CallEvent, CallInfo
 from ..stt import MoonshineSTT
 from ..testing import Caller, CallOutcome, Ear, LineConditions, LoopbackLine, SimulatedTwilio
 from ..tts import HibariTTS
@@ -32,8 +32,6 @@ __all__ = ["ACCOUNT", "NUMBER", "TODAY", "TOKEN", "Demo", "Performance", "desk_s
 ACCOUNT = "AC" + "0" * 31 + "1"
 TOKEN = "0" * 32
 NUMBER = "+15550001234"
-
-_STUDIO = AudioFormat("linear16", 24000)
 
 # A Monday, so that the desk's answers are the same on every day of the year.
 TODAY = date(2026, 3, 2)
@@ -76,17 +74,13 @@ class Demo:
         seed: of the caller's choice of words and of the line's jitter.
         llm: a model in place of the desk's own function; its answers are then not checked.
         tts: the agent's voice.
-        caller_voice: the caller's voice.
-        caller_pitch: its height: below 1 it is played slower, as a tape would be, which makes another,
-            deeper speaker of the same voice. Pico's voice (``NanoTTS``) is another one by itself, but the
-            recogniser misunderstands about one of its sentences in nine, and none of these.
+        caller_voice: the caller's voice: another speaker than the agent.
     """
 
     seed: int = 1
-    llm: LLMProvider | None = None
+    llm: LLMProvider | Opens[LLMProvider] | None = None
     tts: TTSProvider = attrs.field(factory=HibariTTS)
-    caller_voice: TTSProvider = attrs.field(factory=HibariTTS)
-    caller_pitch: float = 0.88
+    caller_voice: TTSProvider = attrs.field(factory=lambda: HibariTTS(pitch=0.8))
 
     def script(self) -> tuple[Caller, list[Line]]:
         """The caller's script, and the lines in the order in which they are said."""
@@ -129,21 +123,20 @@ class Performance:
     problems: tuple[str, ...]
 
 
-async def render(voice: TTSProvider, texts: list[str], pitch: float = 1.0) -> dict[str, bytes]:
+async def render(voice: TTSProvider, texts: list[str]) -> dict[str, bytes]:
     """Speaks each text with a provider's voice; returns 8 kHz µ-law sound by text."""
     sounds: dict[str, bytes] = {}
     async with AsyncExitStack() as stack:
         opening = getattr(voice, "open", None)
         live = await stack.enter_async_context(opening()) if opening is not None else voice
-        speaker = await stack.enter_async_context(live.open_voice(_STUDIO, CallInfo("caller")))
+        speaker = await stack.enter_async_context(live.open_voice(MULAW_8K, CallInfo("caller")))
         for text in texts:
-            sounds[text] = await _render(speaker, text, pitch)
+            sounds[text] = await _render(speaker, text)
     return sounds
 
 
-async def _render(speaker: Voice, text: str, pitch: float) -> bytes:
-    played = attrs.evolve(speaker.audio, sample_rate=round(speaker.audio.sample_rate * pitch))
-    converter = Converter(played, MULAW_8K)
+async def _render(speaker: Voice, text: str) -> bytes:
+    converter = Converter(speaker.audio, MULAW_8K)
     outlet, sentences = trio.open_memory_channel[str](1)
     outlet.send_nowait(text)
     outlet.close()
@@ -190,7 +183,7 @@ async def perform(
 
     say("loading the models (a few seconds) ...")
     texts = [step.text for step in caller.steps if hasattr(step, "text")]
-    sounds = await render(demo.caller_voice, texts, demo.caller_pitch)
+    sounds = await render(demo.caller_voice, texts)
     if demo.llm is None:
         await brain.warm()
     async with desk_session(demo, brain, listen) as session:

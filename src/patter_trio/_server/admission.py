@@ -26,17 +26,24 @@ class Expected:
 
 
 class Admission:
-    """Calls that are expected, and whether there is room for one more.
+    """Which calls are expected, which are on the line, and whether there is room for one more.
 
-    A token is unguessable, lives for 30 s and opens one stream; it is what binds a socket to its call.
+    A token is unguessable, lives for 30 s and opens one stream; it is what binds a socket to its call. From
+    the webhook's answer until the end of its stream a call takes one of ``lines``.
     """
 
     def __init__(self, lines: int) -> None:
         self._lines = lines
         self._expected: dict[str, Expected] = {}
+        self._on_line: set[str] = set()
         self.closed = False
 
-    def admit(self, info: CallInfo, agent: Agent | None, running: set[str], now: float) -> str:
+    @property
+    def on_line(self) -> int:
+        """Calls whose stream has come and not ended."""
+        return len(self._on_line)
+
+    def admit(self, info: CallInfo, agent: Agent | None, now: float) -> str:
         """Makes room for a call and returns its token; a repeated webhook gets the same token again.
 
         Raises:
@@ -51,9 +58,9 @@ class Admission:
             raise CapacityError("no agent answers here")
         if self.closed:
             raise CapacityError("the session is ending")
-        if info.call_id in running:
+        if info.call_id in self._on_line:
             raise CapacityError("this call is running already")
-        if len(running) + len(self._expected) >= self._lines:
+        if len(self._on_line) + len(self._expected) >= self._lines:
             raise CapacityError(f"all {self._lines} lines are taken")
         token = secrets.token_urlsafe(24)
         self._expected[token] = Expected(info, agent, now + _TOKEN_SECONDS)
@@ -65,9 +72,16 @@ class Admission:
         return waiting is not None and waiting.expires > now
 
     def claim(self, token: str, now: float) -> Expected | None:
-        """The call of this token, once."""
+        """The call of this token, once; it is on the line until :meth:`release`."""
         waiting = self._expected.pop(token, None)
-        return waiting if waiting is not None and waiting.expires > now else None
+        if waiting is None or waiting.expires <= now:
+            return None
+        self._on_line.add(waiting.info.call_id)
+        return waiting
+
+    def release(self, expected: Expected) -> None:
+        """A claimed call is over."""
+        self._on_line.discard(expected.info.call_id)
 
     def close(self) -> None:
         """Lets nobody else in; calls that were answered and have no stream yet are given up."""

@@ -22,7 +22,7 @@ from .._local.segment import Segmenter, as_samples
 from ..errors import PatterConfigError
 from ..events import AudioFormat, CallInfo, HearingItem, SpeechAudio, SpeechEnded, SpeechStarted, Transcript
 
-__all__ = ["MoonshineSTT"]
+__all__ = ["STT", "MoonshineSTT"]
 
 _INSTEAD = "where there is no wheel, MoonshineSTT(weights=…) reads its files from a folder"
 
@@ -265,3 +265,6 @@ def _is_noise(heard: Heard, min_confidence: float) -> bool:
     if not words or heard.confidence < min_confidence:
         return True
     return words in _WORDS_OF_NOISE and heard.confidence < _SURE
+
+
+STT = MoonshineSTT

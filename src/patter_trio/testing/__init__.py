@@ -8,7 +8,7 @@ real time over sockets (:class:`LoopbackLine`)::
     script = Caller().waits_for_agent().says("Are you open on Sunday?").waits_for_agent().hangs_up()
 
     async def main():
-        async with patter.session(agent) as session:
+        async with patter.session(agent, port=None) as session:
             line = MemoryLine(session.app)
             return await SimulatedTwilio(auth_token="…").call(line, script, conditions=LineConditions(seed=7))
 

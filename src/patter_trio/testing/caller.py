@@ -82,7 +82,7 @@ class Caller:
         return self._then(MakeSound(f"coughs for {seconds:g} s", noise(seconds)))
 
     def presses(self, digits: str, *, gap: float = 0.2) -> Caller:
-        """Presses keys of the phone (0-9, *, #, A-D), ``gap`` seconds apart."""
+        """Presses keys of the phone (``0-9``, ``*``, ``#``, ``A-D``), ``gap`` seconds apart."""
         if not digits or set(digits) - set("0123456789*#ABCD"):
             raise PatterConfigError(f"these are no keys of a phone: {digits!r}")
         return self._then(Press(digits, gap))

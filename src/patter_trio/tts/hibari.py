@@ -21,7 +21,7 @@ from .._local.voice import LocalVoice
 from ..errors import PatterConfigError, VoiceError
 from ..events import AudioFormat, CallInfo
 
-__all__ = ["HibariTTS"]
+__all__ = ["TTS", "HibariTTS"]
 
 _INSTEAD = "or speak with a provider on the network"
 _SAMPLE_RATE = 24000
@@ -95,3 +95,6 @@ def _render(model: Any, text: str, speed: float) -> Iterator[NDArray[np.float32]
         yield from model.stream(read_aloud(text), speed=speed, seed=0)
     except Fail as error:
         raise VoiceError(f"Hibari failed: {error}") from error
+
+
+TTS = HibariTTS

@@ -21,7 +21,7 @@ from .._local.voice import LocalVoice
 from ..errors import MissingExtraError, PatterConfigError, VoiceError
 from ..events import AudioFormat, CallInfo
 
-__all__ = ["NanoTTS", "NanoVoice"]
+__all__ = ["TTS", "NanoTTS", "NanoVoice"]
 
 _INSTEAD = "where there is no wheel (macOS), HibariTTS() speaks too"
 _SAMPLE_RATE = 16000
@@ -92,3 +92,6 @@ def _engine() -> Any:
             hint=f"pip install 'patter-trio[local]'; {_INSTEAD}",
         ) from error
     return Engine
+
+
+TTS = NanoTTS

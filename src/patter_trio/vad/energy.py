@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..abc import DetectorThresholds
 from ..errors import PatterConfigError
 
-__all__ = ["EnergyDetector", "EnergyVAD"]
+__all__ = ["VAD", "EnergyDetector", "EnergyVAD"]
 
 _WINDOW = 0.02
 
@@ -112,3 +112,6 @@ def _decibels(windows: NDArray[np.int16]) -> NDArray[np.float64]:
     """The level of each row in dB of full scale, without its direct current."""
     levels: NDArray[np.float64] = windows.astype(np.float64).std(axis=1) / 32768.0
     return np.asarray(20.0 * np.log10(np.maximum(levels, math.pow(10.0, _QUIETEST_DB / 20.0))))
+
+
+VAD = EnergyVAD
