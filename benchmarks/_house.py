@@ -163,7 +163,7 @@ class _Detector:
 def probed(agent: Agent) -> tuple[Agent, Carrier, Probe]:
     """The agent and a carrier with a probe in them, made of public Protocols only."""
     probe = Probe(agent.barge_in_threshold_ms / 1000)
-    assert agent.vad is not None
+    assert isinstance(agent.vad, VADProvider), "a detector that must be opened is opened before"
     return attrs.evolve(agent, vad=_VAD(agent.vad, probe)), _Carrier(plain_carrier(), probe), probe
 
 

@@ -11,16 +11,18 @@ import argparse
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import attrs
+import httpx2
 import trio
 
 from _caller import FRAME, Caller, CallRecord, Script, Sound, ring
 from _report import clock_offset, percentile
 from patter_trio.testing import LoopbackLine, speak_words
+from patter_trio.testing.line import WebhookAnswer
 from patter_trio.testing.wordsound import noise
 
 __all__ = ["LOAD_SCRIPT", "QUESTIONS", "barge_in_script", "delay_of"]
@@ -125,11 +127,23 @@ def scripts_for(kind: str) -> Callable[[int], Script]:
 # --- many calls ---------------------------------------------------------------------------------------------
 
 
+class SharedLine(LoopbackLine):
+    """A line whose webhooks share one HTTP client: making one takes 30 ms, in which no frame leaves."""
+
+    def __init__(self, base_url: str, client: httpx2.AsyncClient) -> None:
+        super().__init__(base_url)
+        self._client = client
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        answer = await self._client.post(url, content=body, headers=dict(headers))
+        return WebhookAnswer(answer.status_code, answer.content)
+
+
 @attrs.define
 class Load:
     """N callers that ring again until the time is over (or, where the script is endless, are cut off)."""
 
-    url: str
+    line: SharedLine
     kind: str
     calls: int
     seconds: float
@@ -141,7 +155,7 @@ class Load:
     cpu: float = 0.0
 
     async def run(self) -> None:
-        await ring(LoopbackLine(self.url), 0, lambda caller: caller.waits(0.2))
+        await ring(self.line, 0, lambda caller: caller.waits(0.2))
         print("ready", flush=True)
         endless = self.kind in ("talk", "idle")
         async with trio.open_nursery() as nursery:
@@ -162,7 +176,7 @@ class Load:
         await trio.sleep(delay)
         while True:
             number = next(self.numbers)
-            record = await ring(LoopbackLine(self.url), number, self.scripts(number), self.offset)
+            record = await ring(self.line, number, self.scripts(number), self.offset)
             self.records.append(record)
             if trio.current_time() >= self.until or not record.ok:
                 return
@@ -188,9 +202,13 @@ def main() -> None:
     scripts = scripts_for(options.kind)
 
     async def run() -> Load:
-        load = Load(options.url, options.kind, options.calls, options.seconds, scripts, offset=clock_offset())
-        await load.run()
-        return load
+        # Every call on a connection of its own, as from a carrier with many machines.
+        limits = httpx2.Limits(max_keepalive_connections=0)
+        async with httpx2.AsyncClient(limits=limits, timeout=15, trust_env=False) as client:
+            line = SharedLine(options.url, client)
+            load = Load(line, options.kind, options.calls, options.seconds, scripts, clock_offset())
+            await load.run()
+            return load
 
     print(json.dumps(report(trio.run(run))), flush=True)
 

@@ -10,6 +10,7 @@ import attrs
 from attrs import Attribute
 
 from ._actors.observe import Listener
+from ._call.checks import function_or_none, number
 from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
@@ -19,27 +20,11 @@ __all__ = ["Callback", "SessionCounts", "SessionSettings", "normalise_webhook_ur
 Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
 
 
-def _number(least: float, *, whole: bool) -> Callable[[Any, Attribute[Any], Any], None]:
-    kind = int if whole else (int, float)
-
-    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, kind) or value < least:
-            what = "a whole number" if whole else "a number"
-            raise PatterConfigError(f"{attribute.name} must be {what} of at least {least}, not {value!r}")
-
-    return check
-
-
 def _port(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if value is not None and (
         isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 65536
     ):
         raise PatterConfigError(f"port={value!r} is no port", hint="0 to 65535, or None to bind none")
-
-
-def _function(_: Any, attribute: Attribute[Any], value: Any) -> None:
-    if value is not None and not callable(value):
-        raise PatterConfigError(f"{attribute.name}={value!r} is not a function")
 
 
 def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -76,14 +61,14 @@ class SessionSettings:
     webhook_url: str = ""
     host: str = "127.0.0.1"
     port: int | None = attrs.field(default=8000, validator=_port)
-    max_calls: int = attrs.field(default=100, validator=_number(1, whole=True))
-    drain_seconds: float = attrs.field(default=10.0, validator=_number(0, whole=False))
+    max_calls: int = attrs.field(default=100, validator=number(1, whole=True))
+    drain_seconds: float = attrs.field(default=10.0, validator=number(0))
     limits: PortLimits = attrs.field(factory=PortLimits, validator=_limits)
-    on_call_start: Callback | None = attrs.field(default=None, validator=_function)
-    on_call_end: Callback | None = attrs.field(default=None, validator=_function)
-    on_transcript: Callback | None = attrs.field(default=None, validator=_function)
-    on_metrics: Callback | None = attrs.field(default=None, validator=_function)
-    on_event: Listener | None = attrs.field(default=None, validator=_function)
+    on_call_start: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_call_end: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_transcript: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_metrics: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_event: Listener | None = attrs.field(default=None, validator=function_or_none)
 
 
 @attrs.define

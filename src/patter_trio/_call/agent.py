@@ -6,24 +6,16 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
-from attrs.validators import instance_of, optional
 
 from .._turns.endpointing import EndpointingSettings
 from ..abc import LLMProvider, Opens, STTProvider, TTSProvider, VADProvider
 from ..errors import PatterConfigError
+from .checks import Check, function_or_none, number, text, text_or_none
 
 __all__ = ["Agent"]
 
 
-def _at_least(least: float) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
-    def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < least:
-            raise PatterConfigError(f"{attribute.name} must be a number of at least {least}, not {value!r}")
-
-    return check
-
-
-def _provider(protocol: type[Any], methods: str) -> Callable[[Any, attrs.Attribute[Any], Any], None]:
+def _provider(protocol: type[Any], methods: str) -> Check:
     def check(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         if value is None or (not isinstance(value, type) and isinstance(value, (protocol, Opens))):
             return
@@ -46,8 +38,8 @@ class Agent:
         tts: the voice.
         vad: the voice activity detector.
         on_message: a function in place of the model: it gets the event dict (``text, call_id, caller,
-            callee, history``) and, if it has a second required parameter, the :class:`CallControl`; it returns the
-            answer, or is an async generator of its pieces.
+            callee, history``) and, if it has a second required parameter, the :class:`CallControl`; it
+            returns the answer, or is an async generator of its pieces.
         language: BCP 47 tag of the conversation.
         variables: values for ``{name}`` in ``system_prompt`` and ``first_message``.
         disable_phone_preamble: leave out the standard words that tell a model it is on the telephone.
@@ -64,8 +56,8 @@ class Agent:
         PatterConfigError: a value is out of range, or two settings contradict each other.
     """
 
-    system_prompt: str = attrs.field(validator=instance_of(str))
-    first_message: str = attrs.field(default="", validator=instance_of(str))
+    system_prompt: str = attrs.field(validator=text)
+    first_message: str = attrs.field(default="", validator=text)
     stt: STTProvider | Opens[STTProvider] | None = attrs.field(
         default=None, validator=_provider(STTProvider, "name and transcribe(hearing, audio, call)")
     )
@@ -78,25 +70,23 @@ class Agent:
     vad: VADProvider | Opens[VADProvider] | None = attrs.field(
         default=None, validator=_provider(VADProvider, "name, thresholds and open_detector(sample_rate)")
     )
-    on_message: Callable[..., Any] | None = None
+    on_message: Callable[..., Any] | None = attrs.field(default=None, validator=function_or_none)
     language: str = "en"
     variables: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
     disable_phone_preamble: bool = False
     aggressive_first_flush: bool = False
-    llm_error_message: str | None = attrs.field(default=None, validator=optional(instance_of(str)))
-    barge_in_threshold_ms: int = attrs.field(default=300, validator=_at_least(0))
-    min_endpointing_delay_ms: int = attrs.field(default=100, validator=_at_least(0))
-    max_endpointing_delay_ms: int = attrs.field(default=1500, validator=_at_least(0))
-    playout_lead_ms: int = attrs.field(default=100, validator=_at_least(20))
-    max_history: int = attrs.field(default=200, validator=_at_least(1))
+    llm_error_message: str | None = attrs.field(default=None, validator=text_or_none)
+    barge_in_threshold_ms: int = attrs.field(default=300, validator=number(0))
+    min_endpointing_delay_ms: int = attrs.field(default=100, validator=number(0))
+    max_endpointing_delay_ms: int = attrs.field(default=1500, validator=number(0))
+    playout_lead_ms: int = attrs.field(default=100, validator=number(20))
+    max_history: int = attrs.field(default=200, validator=number(1))
 
     def __attrs_post_init__(self) -> None:
         if self.llm is not None and self.on_message is not None:
             raise PatterConfigError(
                 "llm= and on_message= both want to answer", hint="pass one or the other, not both"
             )
-        if self.on_message is not None and not callable(self.on_message):
-            raise PatterConfigError(f"on_message={self.on_message!r} is not a function")
         if self.max_endpointing_delay_ms < self.min_endpointing_delay_ms:
             raise PatterConfigError("max_endpointing_delay_ms is smaller than min_endpointing_delay_ms")
 
