@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import gc
 import json
+import logging
 import subprocess
 import sys
 import time
@@ -203,6 +204,8 @@ async def measure(
     agent: Agent, carrier: Carrier, kind: str, calls: int, seconds: float, probe: Probe | None = None
 ) -> Measured:
     """Serves a load to its end. Memory counts from after a first short call, all code loaded."""
+    # What goes wrong is in the records of both sides; the log would stand in the middle of the tables.
+    logging.getLogger("patter_trio").setLevel(logging.ERROR)
     measured, offset = Measured(), clock_offset()
     patter = Patter(carrier, NUMBER)
     listener = probe.note if probe else None

@@ -286,6 +286,7 @@ class Session:
             ) from error
         host, port = listeners[0].socket.getsockname()[:2]
         self.address = (host, port)
+        self._base = self._base.removesuffix(":0") + f":{port}" if self._base.endswith(":0") else self._base
         if not self._base:
             self._base = f"http://{host}:{port}"
             if settings.carrier is not None:

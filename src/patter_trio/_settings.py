@@ -39,7 +39,8 @@ class SessionSettings:
     Args:
         carrier: whose webhooks are answered; ``None`` for a session that takes no inbound calls.
         phone_number: our number, E.164.
-        webhook_url: our public base URL, ``https://…``; without it the address that is bound.
+        webhook_url: our public base URL, ``https://…``; without it the address that is bound. A port 0 in
+            it stands for the port that is bound.
         host: the interface to bind.
         port: the port to bind, 0 for any free one, ``None`` to bind none (mount ``session.app``).
         max_calls: calls at once; the next one hears the busy tone. Measured without models, one core

@@ -350,6 +350,12 @@ async def test_a_port_in_use_says_what_to_do() -> None:
                 pass
 
 
+async def test_a_port_zero_in_the_address_stands_for_the_port_that_is_bound() -> None:
+    async with Patter(None, "", "http://127.0.0.1:0").session(port=0) as session:
+        assert session.address is not None
+        assert session.url == f"http://127.0.0.1:{session.address[1]}"
+
+
 async def test_the_module_is_a_patter_too() -> None:
     async with patter_trio.session(port=0) as session:
         assert session.health()["calls"] == 0

@@ -29,6 +29,9 @@ _LATENCIES = {
     "response": "agent_response_ms",
 }
 
+# A floor is taken 300 ms of voice after the onset; what was sent before that has been played by then.
+_HOLD_AND_LEAD = 0.6
+
 
 def collect(
     outcome: CallOutcome, events: Sequence[CallEvent], seed: int, conditions: LineConditions
@@ -80,6 +83,10 @@ def _turn(
     metrics: TurnMetrics = event.metrics
     latency = attrs.asdict(metrics.latency)
     heard_from = None if started is None else outcome.ear.first_agent_sound(started)
+    if metrics.interrupted and heard_from is not None:
+        # A cut turn ends where the caller stopped hearing it, which is before the floor was taken.
+        silent = outcome.ear.agent_silent_from(max(heard_from, ended - _HOLD_AND_LEAD))
+        ended = ended if silent is None else min(ended, silent)
     return CallTurn(
         idx=event.turn_idx,
         kind=event.kind,

@@ -151,7 +151,8 @@ def desk_session(
     demo: Demo, brain: DeskBrain, on_event: Callable[[CallEvent], None]
 ) -> AbstractAsyncContextManager[Session]:
     """A session of the demo's desk on a free loopback port."""
-    patter = Patter(carrier=Twilio(account_sid=ACCOUNT, auth_token=TOKEN), phone_number=NUMBER)
+    twilio = Twilio(account_sid=ACCOUNT, auth_token=TOKEN)
+    patter = Patter(carrier=twilio, phone_number=NUMBER, webhook_url="http://127.0.0.1:0")
     agent = patter.agent(
         system_prompt=_SYSTEM_PROMPT,
         first_message=GREETING,
