@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import subprocess
@@ -47,7 +48,7 @@ class Row:
 def percentile(values: Sequence[float], share: float) -> float:
     """The nearest-rank percentile: always a value that was measured."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
 
 
 def row_of(calls: int, metric: str, values: Iterable[float], unit: str, digits: int = 3) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import signal
@@ -101,6 +102,10 @@ class Patter:
         A second signal ends the calls at once. With ``nursery.start`` it gives the session once it listens.
         """
         async with self.session(agent, **options) as running:
+            # What exists by now stays for the life of the process. Left to the collector, a full collection
+            # walks all of it and stops every call for 50 to 100 ms (measured at 50 calls).
+            gc.collect()
+            gc.freeze()
             task_status.started(running)
             async with _signals() as received:
                 await anext(received)

@@ -131,6 +131,33 @@ def test_a_long_noise_over_the_agent_does_not_leave_silence() -> None:
     assert len(llm.requests) == 1
 
 
+def test_a_cough_and_then_a_long_noise_do_not_leave_silence() -> None:
+    llm = ScriptedLLM([LONG])
+    caller = (
+        ASKED.waits_until(lambda ear: "Monday" in ear.text())
+        .coughs(0.15)
+        .waits(0.8)
+        .coughs(0.8)
+        .waits_for_agent(quiet=2.0)
+        .hangs_up()
+    )
+    rung = ring(agent(llm), caller)
+    assert " ".join(rung.said("assistant")[1:]) == LONG
+    assert rung.turn_kinds == ["greeting", "reply", "say"], "the cough opens no turn of its own"
+    assert len(rung.floors_taken) == 1
+
+
+def test_noise_after_noise_never_loses_the_rest() -> None:
+    llm = ScriptedLLM([LONG])
+    caller = ASKED.waits_until(lambda ear: "Monday" in ear.text()).coughs(0.8)
+    # The agent takes up its words 0.7 s after a noise: each of these meets the rest before it was heard.
+    for _ in range(4):
+        caller = caller.waits(0.72).coughs(0.8)
+    rung = ring(agent(llm, tts=ScriptedTTS(delay=0.3)), caller.waits_for_agent(quiet=3.0).hangs_up())
+    assert " ".join(rung.said("assistant")[1:]) == LONG
+    assert len(llm.requests) == 1
+
+
 def test_a_long_noise_while_thinking_asks_the_same_question_again() -> None:
     llm = ScriptedLLM(["We open at eight."], first_token_delay=2.0)
     rung = ring(

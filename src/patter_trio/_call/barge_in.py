@@ -45,10 +45,15 @@ class Inbox:
         return await self._utterances.receive()
 
     async def peek(self) -> Utterance:
-        """Waits for the next utterance to arrive and leaves it for :meth:`next`."""
-        utterance = await self._utterances.receive()
-        self._early.append(utterance)
-        return utterance
+        """Waits for the next utterance with words to arrive, and leaves it for :meth:`next`.
+
+        One without words that comes here was a noise that did not take the floor: it is nobody's to answer.
+        """
+        while True:
+            utterance = await self._utterances.receive()
+            if utterance.text:
+                self._early.append(utterance)
+                return utterance
 
 
 @attrs.define(eq=False)
@@ -110,10 +115,10 @@ class Floor:
         """Words that reach us without an edge overtake an answer that nobody has heard yet."""
         while True:
             try:
-                utterance = await self.inbox.peek()
+                await self.inbox.peek()
             except trio.EndOfChannel:
                 return
-            if utterance.text and not turn.audible:
+            if not turn.audible:
                 self._cut(turn)
                 return
 

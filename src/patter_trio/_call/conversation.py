@@ -116,7 +116,7 @@ class Conversation:
 
     async def _say(self, text: str, kind: TurnKind, voice: Voice, voice_name: str) -> None:
         self._cut_off = ""
-        await self._take_turn(kind, fixed_script(text), voice, voice_name)
+        await self._take_turn(kind, fixed_script(text), voice, voice_name, text=text)
 
     def _reply_script(self) -> Script:
         agent = self.agent
@@ -148,9 +148,10 @@ class Conversation:
         voice_name: str,
         *,
         user_text: str = "",
+        text: str = "",
         utterance: Utterance | None = None,
     ) -> Turn:
-        turn = self._open_turn(kind, user_text, utterance)
+        turn = self._open_turn(kind, user_text, text, utterance)
         chunker = SentenceChunker(
             language=self.agent.language, aggressive_first_flush=self.agent.aggressive_first_flush
         )
@@ -170,7 +171,7 @@ class Conversation:
             raise turn.error
         return turn
 
-    def _open_turn(self, kind: TurnKind, user_text: str, utterance: Utterance | None) -> Turn:
+    def _open_turn(self, kind: TurnKind, user_text: str, text: str, utterance: Utterance | None) -> Turn:
         self._serial += 1
         ledger = Ledger(self._serial, self.leg.audio.sample_rate)
         times = TurnTimes(trio.current_time())
@@ -188,6 +189,7 @@ class Conversation:
             ledger=ledger,
             playout=Playout(self.leg.audio, ledger, lead=self.agent.playout_lead_ms / 1000),
             times=times,
+            text=text,
         )
 
     def _close_turn(self, turn: Turn) -> None:
@@ -202,10 +204,10 @@ class Conversation:
         else:
             if turn.user_text:
                 self._remember_user()
-            if heard or unheard:
+            if heard or not turn.floor_lost:
                 self.history.add(HistoryEntry("assistant", heard, self.report.wall(), unheard, turn.idx))
             if turn.floor_lost or isinstance(turn.error, VoiceError):
-                self._cut_off = unheard
+                self._cut_off = turn.rest(now)
         if turn.audible:
             duration = turn.ledger.heard(now) / self.leg.audio.sample_rate
             self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.floor_lost)

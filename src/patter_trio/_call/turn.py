@@ -17,6 +17,8 @@ from .._actors.play import play
 from .._actors.synthesize import synthesize
 from .._actors.ticker import Ticker
 from .._text.sentences import SentenceChunker
+from .._text.speakable import speakable
+from .._text.words import split_words
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
@@ -50,6 +52,7 @@ class Turn:
 
     ``serial`` is unique within the call and tags what the turn sends; ``idx`` is the public turn index,
     which counts the caller's utterances: a repeated or resumed answer has its own serial and the same index.
+    ``text`` is all it will say, where that is known beforehand.
     """
 
     serial: int
@@ -59,6 +62,7 @@ class Turn:
     ledger: Ledger
     playout: Playout
     times: TurnTimes
+    text: str = ""
     gate: Level[bool] = attrs.field(factory=lambda: Level(True))
     marks: Level[int] = attrs.field(factory=lambda: Level(0))
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
@@ -70,6 +74,13 @@ class Turn:
     def audible(self) -> bool:
         """Whether a frame of it went out."""
         return self.ledger.sent > 0
+
+    def rest(self, now: float) -> str:
+        """What it had still to say: of a text known beforehand, also what was not written yet."""
+        if not self.text:
+            return self.ledger.unheard_text(now)
+        heard = len(split_words(self.ledger.heard_text(now)))
+        return " ".join(split_words(speakable(self.text))[heard:])
 
     def mark_played(self, name: str) -> bool:
         """The carrier echoed a mark; ``False`` if it is none of this turn's."""

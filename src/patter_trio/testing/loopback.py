@@ -47,7 +47,9 @@ class LoopbackLine:
             PatterConnectionError: the server cannot be reached.
         """
         try:
-            async with httpx2.AsyncClient(timeout=None, trust_env=False) as client:
+            async with httpx2.AsyncClient(
+                timeout=None, trust_env=False, verify=url.startswith("https")
+            ) as client:
                 answer = await client.post(self._reachable(url, "http"), content=body, headers=dict(headers))
         except httpx2.TransportError as error:
             raise PatterConnectionError(f"{self._base.netloc} cannot be reached: {error}") from error
