@@ -18,6 +18,7 @@ from ..carriers import Twilio
 from ..events import MULAW_8K, CallEvent, CallInfo
 from ..stt import MoonshineSTT
 from ..testing import Caller, CallOutcome, Ear, LineConditions, LoopbackLine, SimulatedTwilio
+from ..testing.steps import BargeIn, Say
 from ..tts import HibariTTS
 from ..vad import SileroVAD
 from . import desk
@@ -183,7 +184,7 @@ async def perform(
         on_event(event)
 
     say("loading the models (a few seconds) ...")
-    texts = [step.text for step in caller.steps if hasattr(step, "text")]
+    texts = [step.text for step in caller.steps if isinstance(step, Say | BargeIn)]
     sounds = await render(demo.caller_voice, texts)
     if demo.llm is None:
         await brain.warm()

@@ -98,10 +98,9 @@ class Ledger:
         """The carrier echoed a mark; ``False`` if it is not one of this turn's outstanding marks."""
         if self._cut_at is not None or all(mark.name != name for mark in self._outstanding):
             return False
-        while self._outstanding:
-            mark = self._outstanding.popleft()
-            if mark.name == name:
-                break
+        # A mark that was lost on the way back is covered by the next one.
+        while (mark := self._outstanding.popleft()).name != name:
+            pass
         if name == self._barrier:
             self._cut_at = self._reached(now)
         elif not self._barrier or mark.position <= self._reached(now) + _PLAUSIBLE * self._rate:
