@@ -11,12 +11,17 @@ import trio
 
 from ..abc import STTProvider
 from ..errors import AuthenticationError, PatterConfigError, RecognizerError
-from ..events import AudioFormat, CallInfo, HearingItem, Transcript
+from ..events import AudioFormat, CallInfo, HearingItem, SpeechEnded, SpeechStarted, Transcript
 from .foreign import foreign
 
 __all__ = ["Reconnection", "transcribe"]
 
 _log = logging.getLogger("patter_trio.stt")
+
+_BLOCK_SECONDS = 0.06
+
+# About a second of blocks: what a recogniser may want to hear from before a speech edge.
+_QUIET_BLOCKS = 17
 
 
 @attrs.frozen
@@ -37,13 +42,16 @@ class Reconnection:
 class _Hearing:
     """The call's hearing as one recogniser after another reads it.
 
-    What was given out since the last final result is kept, and given again after :meth:`rewind`.
+    What was given out since the last final result is kept, and given again after :meth:`rewind`. Of the
+    silence between utterances only the last second is: a caller who listens costs nothing.
     """
 
     def __init__(self, inlet: trio.MemoryReceiveChannel[HearingItem], keep: int) -> None:
         self._inlet = inlet
         self._given: deque[HearingItem] = deque(maxlen=keep)
         self._again: deque[HearingItem] = deque()
+        self._speaking = False
+        self._unanswered = False
         self.ended = False
 
     def __aiter__(self) -> _Hearing:
@@ -59,12 +67,22 @@ class _Hearing:
             except trio.EndOfChannel:
                 self.ended = True
                 raise StopAsyncIteration from None
-        self._given.append(item)
+        self._keep(item)
         return item
+
+    def _keep(self, item: HearingItem) -> None:
+        if isinstance(item, SpeechStarted):
+            self._speaking = self._unanswered = True
+        elif isinstance(item, SpeechEnded):
+            self._speaking = False
+        self._given.append(item)
+        while not self._unanswered and len(self._given) > _QUIET_BLOCKS:
+            self._given.popleft()
 
     def acknowledge(self) -> None:
         """A final result covers what was given so far."""
         self._given.clear()
+        self._unanswered = self._speaking
 
     def rewind(self) -> None:
         """The reader is gone: the next one gets everything that no final result has covered."""
@@ -85,7 +103,7 @@ async def transcribe(
     Raises:
         RecognizerError: the recogniser failed ``attempts`` times in a row.
     """
-    keep = max(1, int(reconnection.replay_seconds / 0.06))
+    keep = max(1, int(reconnection.replay_seconds / _BLOCK_SECONDS))
     failures = 0
     with hearing, outlet:
         source = _Hearing(hearing, keep)

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Any
 
 import attrs
 import httpx2
-import msgspec
 import trio
 
-from ..errors import AuthenticationError, LanguageModelError, PatterConfigError, RateLimitError
+from .._wire.chat_completions import ChatStream, refusal_error
+from ..errors import LanguageModelError, PatterConfigError
 from ..events import LLMChunk, Message
 
 __all__ = ["LLM", "OpenAICompatibleLLM"]
@@ -30,44 +30,11 @@ _NO_KEY = "EMPTY"
 _KEEPALIVE_SECONDS = 120.0
 
 
-class _Function(msgspec.Struct):
-    name: str | None = None
-    arguments: str | None = None
+# After [DONE] the body should end; a far end that keeps it open costs its connection, not the caller's time.
+_TAIL_SECONDS = 0.25
 
-
-class _ToolCall(msgspec.Struct):
-    index: int = 0
-    id: str | None = None
-    function: _Function = msgspec.field(default_factory=_Function)
-
-
-class _Delta(msgspec.Struct):
-    content: str | None = None
-    tool_calls: list[_ToolCall] | None = None
-
-
-class _Choice(msgspec.Struct):
-    delta: _Delta = msgspec.field(default_factory=_Delta)
-    finish_reason: str | None = None
-
-
-class _CachedTokens(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    prompt_tokens_details: _CachedTokens | None = None
-
-
-class _Chunk(msgspec.Struct):
-    choices: list[_Choice] = msgspec.field(default_factory=list[_Choice])
-    usage: _Usage | None = None
-    error: Any = None
-
-
-_decode = msgspec.json.Decoder(_Chunk).decode
+# How much of an error's body is read.
+_ERROR_BYTES = 16 * 1024
 
 
 @attrs.frozen(kw_only=True)
@@ -84,25 +51,32 @@ class OpenAICompatibleLLM:
         extra_body: added to every request body: sampling parameters such as ``temperature``.
 
     Raises:
-        PatterConfigError: ``base_url`` or ``model`` is missing.
+        PatterConfigError: ``base_url`` or ``model`` is missing, or a value cannot be right.
     """
 
     base_url: str
     model: str
     api_key: str = attrs.field(
-        factory=lambda: os.environ.get("OPENAI_COMPATIBLE_API_KEY", _NO_KEY), repr=False
+        # A key that was read from a file has an end of line; as a header it would be refused, and shown.
+        factory=lambda: os.environ.get("OPENAI_COMPATIBLE_API_KEY", _NO_KEY),
+        converter=str.strip,
+        repr=False,
     )
     timeout: float = 60.0
     extra_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
     extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
-        if not self.base_url.startswith(("http://", "https://")):
+        if not _is_web_address(self.base_url):
             raise PatterConfigError(
                 f"base_url={self.base_url!r} is not a web address", hint="like http://localhost:11434/v1"
             )
         if not self.model:
             raise PatterConfigError("model= is missing")
+        if not (self.api_key.isascii() and self.api_key.isprintable()):
+            raise PatterConfigError("api_key= holds characters that no key has")
+        if not self.timeout > 0:
+            raise PatterConfigError(f"timeout={self.timeout!r} must be seconds above 0")
 
     @property
     def name(self) -> str:
@@ -169,70 +143,47 @@ class _Connected:
     @trio.as_safe_channel
     async def _stream(self, body: dict[str, Any]) -> AsyncGenerator[LLMChunk, None]:
         url = f"{self.settings.base_url.rstrip('/')}/chat/completions"
+        answer = ChatStream()
         try:
-            async with self.client.stream("POST", url, json=body) as response:
+            async with (
+                self.client.stream("POST", url, json=body) as response,
+                aclosing(response.aiter_bytes()) as received,
+            ):
                 if response.status_code != 200:
-                    raise _refusal(response.status_code, (await response.aread())[:500])
-                finished = False
-                async for line in response.aiter_lines():
-                    data = line.removeprefix("data:").strip() if line.startswith("data:") else ""
-                    finished = finished or data == "[DONE]"
-                    if data and data != "[DONE]":
-                        for chunk in _read(data):
-                            finished = finished or chunk.type == "done"
-                            yield chunk
-            if not finished:
-                # The body ended cleanly and the answer did not: some gateways die that way.
-                raise LanguageModelError(f"{self.model} at {url} stopped in the middle of its answer")
+                    raise refusal_error(response.status_code, await _beginning(received))
+                async for data in received:
+                    for chunk in answer.feed(data):
+                        yield chunk
+                    if answer.ended:
+                        break
+                for chunk in answer.finish():
+                    yield chunk
+                with trio.move_on_after(_TAIL_SECONDS):
+                    async for _ in received:
+                        pass
         except httpx2.TimeoutException as error:
             raise LanguageModelError(f"{self.model} at {url} was silent for too long") from error
-        except httpx2.HTTPError as error:
+        except httpx2.ConnectError as error:
             raise LanguageModelError(f"{self.model} at {url} cannot be reached: {error}") from error
+        except httpx2.HTTPError as error:
+            raise LanguageModelError(f"{self.model} at {url} broke off: {error}") from error
 
 
-def _read(data: str) -> list[LLMChunk]:
+async def _beginning(received: AsyncIterable[bytes]) -> bytes:
+    """The beginning of an error's body; what is behind it is read too, so that the connection stays."""
+    body = b""
+    with trio.move_on_after(_TAIL_SECONDS):
+        async for data in received:
+            body += data[: _ERROR_BYTES - len(body)]
+    return body
+
+
+def _is_web_address(url: str) -> bool:
     try:
-        chunk = _decode(data)
-    except msgspec.MsgspecError as error:
-        raise LanguageModelError(f"the endpoint streamed something that is no chunk: {error}") from error
-    if chunk.error:
-        raise LanguageModelError(f"the endpoint failed while streaming: {chunk.error}")
-    found: list[LLMChunk] = []
-    for choice in chunk.choices:
-        if choice.delta.content:
-            found.append(LLMChunk("text", content=choice.delta.content))
-        for call in choice.delta.tool_calls or ():
-            found.append(
-                LLMChunk(
-                    "tool_call",
-                    index=call.index,
-                    id=call.id or "",
-                    name=call.function.name or "",
-                    arguments=call.function.arguments or "",
-                )
-            )
-        if choice.finish_reason:
-            found.append(LLMChunk("done"))
-    if chunk.usage is not None:
-        details = chunk.usage.prompt_tokens_details
-        found.append(
-            LLMChunk(
-                "usage",
-                input_tokens=chunk.usage.prompt_tokens,
-                output_tokens=chunk.usage.completion_tokens,
-                cache_read_tokens=(details.cached_tokens or 0) if details else 0,
-            )
-        )
-    return found
-
-
-def _refusal(status: int, body: bytes) -> AuthenticationError | RateLimitError | LanguageModelError:
-    said = body.decode(errors="replace").strip()
-    if status in (401, 403):
-        return AuthenticationError(f"the endpoint refused the key ({status})", hint="check api_key=")
-    if status == 429:
-        return RateLimitError(f"the endpoint asks for fewer requests: {said}")
-    return LanguageModelError(f"the endpoint answered {status}: {said}")
+        parts = httpx2.URL(url)
+    except httpx2.InvalidURL:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.host)
 
 
 LLM = OpenAICompatibleLLM
