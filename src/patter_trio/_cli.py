@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -87,6 +88,19 @@ def _settings(options: argparse.Namespace) -> Demo:
     )
 
 
+def _make_folder(out: Path) -> None:
+    """Before the call: nobody should listen for a minute to learn that nothing can be kept of it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(out, os.W_OK) else "permission denied"
+    except OSError as error:
+        reason = error.strerror or str(error)
+    if reason:
+        raise PatterConfigError(
+            f"nothing can be written to {out}: {reason}", hint="choose a folder with --out"
+        )
+
+
 def _demo(options: argparse.Namespace) -> int:
     demo = _settings(options)
     view = View(sys.stderr if options.json else sys.stdout)
@@ -103,6 +117,7 @@ def _demo(options: argparse.Namespace) -> int:
         with open_headset() as headset:
             trio.run(converse, demo, headset, show, say)
         return 0
+    _make_folder(options.out)
     performance = trio.run(perform, demo, show, say)
     call = performance.artefacts
     say("")

@@ -15,6 +15,7 @@ import attrs
 import trio
 
 from ._call.agent import Agent
+from ._server.reach import warn_if_unreachable
 from ._session import Session, open_session
 from ._settings import SessionSettings
 from .abc import Carrier
@@ -100,6 +101,7 @@ class Patter:
         """Answers the phone until SIGTERM or SIGINT, then lets running calls finish; see :meth:`session`.
 
         A second signal ends the calls at once. With ``nursery.start`` it gives the session once it listens.
+        A ``webhook_url`` that does not lead here is warned of some seconds later.
         """
         async with self.session(agent, **options) as running:
             # What exists by now stays for the life of the process. Left to the collector, a full collection
@@ -108,7 +110,11 @@ class Patter:
             gc.freeze()
             task_status.started(running)
             async with _signals() as received:
-                await anext(received)
+                async with trio.open_nursery() as background:
+                    if self._webhook_url:
+                        background.start_soon(warn_if_unreachable, running.url, running.id, running.address)
+                    await anext(received)
+                    background.cancel_scope.cancel()
                 _log.info("stopping; a second signal ends the calls at once")
                 async with trio.open_nursery() as nursery:
                     nursery.start_soon(_end_calls_at_signal, received, running)

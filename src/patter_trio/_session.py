@@ -296,15 +296,20 @@ class Session:
         _log.info("listening on %s:%d as %s", host, port, self._base)
 
     async def _serve_port(self, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED) -> None:
-        await serve_port(
-            self._listeners,
-            self.app,
-            self,
-            limits=self._settings.limits,
-            stats=self.port_stats,
-            task_status=task_status,
-        )
-        self._port_closed.set()
+        try:
+            await serve_port(
+                self._listeners,
+                self.app,
+                self,
+                limits=self._settings.limits,
+                stats=self.port_stats,
+                task_status=task_status,
+            )
+        finally:
+            # Also when the session is cancelled: the port must be free for the next one.
+            for listener in self._listeners:
+                listener.socket.close()
+            self._port_closed.set()
 
     async def close_port(self) -> None:
         """Stops listening and gives the last answers a moment to get out."""

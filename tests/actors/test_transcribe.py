@@ -39,7 +39,16 @@ async def test_a_final_covers_what_was_given() -> None:
     await given(hearing, 4)
     hearing.acknowledge()
     hearing.rewind()
-    assert await given(hearing, 1) == [block(2)]
+    assert await given(hearing, 2) == [block(1), block(2)]
+
+
+async def test_a_final_of_earlier_words_leaves_the_later_ones() -> None:
+    later: list[HearingItem] = [SpeechStarted(0.2), block(2)]
+    hearing = feeding([SpeechStarted(0.0), block(0), SpeechEnded(0.06), block(1), *later])
+    await given(hearing, 6)
+    hearing.acknowledge()
+    hearing.rewind()
+    assert await given(hearing, 3) == [block(1), *later]
 
 
 async def test_a_final_in_the_middle_of_speech_keeps_what_follows() -> None:

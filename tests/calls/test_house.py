@@ -350,6 +350,15 @@ async def test_a_port_in_use_says_what_to_do() -> None:
                 pass
 
 
+async def test_a_cancelled_session_leaves_its_port_free() -> None:
+    with trio.move_on_after(0.2):
+        async with patter().session(agent(), port=0) as session:
+            await trio.sleep_forever()
+    assert session.address is not None
+    async with patter().session(agent(), port=session.address[1]) as again:
+        assert again.address == session.address
+
+
 async def test_a_port_zero_in_the_address_stands_for_the_port_that_is_bound() -> None:
     async with Patter(None, "", "http://127.0.0.1:0").session(port=0) as session:
         assert session.address is not None

@@ -46,7 +46,7 @@ async def listen(
             if utterance is not None:
                 if utterance.text:
                     report.end_of_utterance(utterance)
-                await utterances.send(utterance)
+                await utterances.send(attrs.evolve(utterance, turn_idx=report.turn_idx))
 
 
 def _take(item: EdgeSeen | Transcript, endpointing: Endpointing, report: Reporter) -> None:

@@ -80,9 +80,10 @@ class _Hearing:
             self._given.popleft()
 
     def acknowledge(self) -> None:
-        """A final result covers what was given so far."""
-        self._given.clear()
-        self._unanswered = self._speaking
+        """A final result covers the oldest speech that none has covered yet, and all before its end."""
+        while self._given and not isinstance(self._given.popleft(), SpeechEnded):
+            pass
+        self._unanswered = self._speaking or any(isinstance(item, SpeechStarted) for item in self._given)
 
     def rewind(self) -> None:
         """The reader is gone: the next one gets everything that no final result has covered."""

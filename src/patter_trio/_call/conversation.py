@@ -12,7 +12,7 @@ from .._actors.foreign import foreign
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
 from .._actors.ticker import Ticker
-from .._text.prompt import fill, system_message
+from .._text.prompt import GO_ON, fill, system_message
 from .._text.sentences import SentenceChunker
 from .._turns.endpointing import Utterance
 from .._turns.history import History, HistoryEntry
@@ -41,7 +41,8 @@ class Conversation:
     """Everything the turns of one call share, and the words that are still on their way.
 
     ``waiting`` are words of the caller that no heard answer belongs to yet; ``cut_off`` is what the agent
-    had still to say when the caller took the floor.
+    had still to say when the caller took the floor, and ``unfinished`` the question it was answering when
+    the answer was not written yet.
     """
 
     info: CallInfo
@@ -58,6 +59,8 @@ class Conversation:
     current: Turn | None = None
     _waiting: str = ""
     _cut_off: str = ""
+    _unfinished: str = ""
+    _idx: int = 0
     _serial: int = 0
 
     async def run(self) -> None:
@@ -96,39 +99,53 @@ class Conversation:
             except trio.EndOfChannel:
                 return
             self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
+            self._idx = utterance.turn_idx
             if self.gone.value:
                 self._remember_user()
             elif self._waiting:
                 await self._answer(utterance, voice, voice_name)
+            # The floor was taken by a sound without words: the agent takes up what it was saying.
+            elif self._unfinished:
+                await self._go_on(utterance, voice, voice_name)
             elif self._cut_off:
-                # The floor was taken by a sound without words: the agent takes up what it was saying.
                 await self._say(self._cut_off, "say", voice, voice_name)
 
     async def _answer(self, utterance: Utterance, voice: Voice, voice_name: str) -> None:
-        self._cut_off = ""
+        script = self._reply_script(self._waiting, self._waiting)
         turn = await self._take_turn(
-            "reply", self._reply_script(), voice, voice_name, user_text=self._waiting, utterance=utterance
+            "reply", script, voice, voice_name, user_text=self._waiting, utterance=utterance
         )
         message = self.agent.llm_error_message
         silent = isinstance(turn.error, LanguageModelError) and not turn.audible and not turn.floor_lost
         if silent and message and not self.gone.value:
             await self._say(message, "say", voice, voice_name)
 
+    async def _go_on(self, utterance: Utterance, voice: Voice, voice_name: str) -> None:
+        """Continues an answer that was cut before the model had written all of it."""
+        question, told = self._unfinished, self.history.entries[-1].text if self.history.entries else ""
+        script = self._reply_script(question, GO_ON, told)
+        turn = await self._take_turn("reply", script, voice, voice_name, utterance=utterance)
+        if turn.floor_lost and not self._unfinished and not self._cut_off:
+            self._unfinished = question
+
     async def _say(self, text: str, kind: TurnKind, voice: Voice, voice_name: str) -> None:
-        self._cut_off = ""
         await self._take_turn(kind, fixed_script(text), voice, voice_name, text=text)
 
-    def _reply_script(self) -> Script:
+    def _reply_script(self, question: str, message: str, told: str = "") -> Script:
+        """Where the answer comes from: a function gets the caller's question, a model the message.
+
+        ``told`` is the part of the function's answer that was heard already.
+        """
         agent = self.agent
         if agent.on_message is not None:
             event = {
-                "text": self._waiting,
+                "text": question,
                 "call_id": self.info.call_id,
                 "caller": self.info.caller,
                 "callee": self.info.callee,
                 "history": self.history.transcript(),
             }
-            return function_script(agent.on_message, event, self.control)
+            return function_script(agent.on_message, event, self.control, told)
         assert isinstance(agent.llm, LLMProvider), "checked by Agent.require_pipeline, opened by the session"
         system = system_message(
             agent.system_prompt, agent.variables, phone_preamble=not agent.disable_phone_preamble
@@ -136,7 +153,7 @@ class Conversation:
         messages = [
             {"role": "system", "content": system},
             *self.history.messages(),
-            {"role": "user", "content": self._waiting},
+            {"role": "user", "content": message},
         ]
         return model_script(agent.llm, messages, self.info.call_id)
 
@@ -151,6 +168,7 @@ class Conversation:
         text: str = "",
         utterance: Utterance | None = None,
     ) -> Turn:
+        self._cut_off = self._unfinished = ""
         turn = self._open_turn(kind, user_text, text, utterance)
         chunker = SentenceChunker(
             language=self.agent.language, aggressive_first_flush=self.agent.aggressive_first_flush
@@ -183,7 +201,7 @@ class Conversation:
             times.committed = utterance.committed_at
         return Turn(
             serial=self._serial,
-            idx=self.report.turn_idx,
+            idx=self._idx,
             kind=kind,
             user_text=user_text,
             ledger=ledger,
@@ -206,7 +224,9 @@ class Conversation:
                 self._remember_user()
             if heard or not turn.floor_lost:
                 self.history.add(HistoryEntry("assistant", heard, self.report.wall(), unheard, turn.idx))
-            if turn.floor_lost or isinstance(turn.error, VoiceError):
+            if turn.floor_lost and turn.user_text and not turn.written:
+                self._unfinished = turn.user_text
+            elif turn.floor_lost or isinstance(turn.error, VoiceError):
                 self._cut_off = turn.rest(now)
         if turn.audible:
             duration = turn.ledger.heard(now) / self.leg.audio.sample_rate

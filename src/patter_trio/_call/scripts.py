@@ -9,6 +9,7 @@ from typing import Any
 
 import trio
 
+from .._text.repetition import Repetition
 from ..abc import LLMProvider
 from ..errors import LanguageModelError
 from ..events import Message
@@ -23,10 +24,15 @@ def fixed_script(text: str) -> Script:
     return Script(_fixed(text), "fixed", "fixed")
 
 
-def function_script(function: Callable[..., Any], event: Mapping[str, Any], control: CallControl) -> Script:
-    """Says what the user's ``on_message`` function returns or yields."""
+def function_script(
+    function: Callable[..., Any], event: Mapping[str, Any], control: CallControl, told: str = ""
+) -> Script:
+    """Says what the user's ``on_message`` function returns or yields.
+
+    Where that begins with the words of ``told``, which the caller has heard before, it is said from there on.
+    """
     name = getattr(function, "__name__", type(function).__name__)
-    return Script(_from_function(function, event, control), "on_message", name)
+    return Script(_from_function(function, event, control, Repetition(told)), "on_message", name)
 
 
 def model_script(model: LLMProvider, messages: Sequence[Message], call_id: str) -> Script:
@@ -41,17 +47,18 @@ async def _fixed(text: str) -> AsyncGenerator[str, None]:
 
 @trio.as_safe_channel
 async def _from_function(
-    function: Callable[..., Any], event: Mapping[str, Any], control: CallControl
+    function: Callable[..., Any], event: Mapping[str, Any], control: CallControl, repetition: Repetition
 ) -> AsyncGenerator[str, None]:
     answer = function(event, control) if _takes_control(function) else function(event)
     if inspect.isasyncgen(answer):
         async with aclosing(answer) as pieces:
             async for piece in pieces:
-                yield _text(piece)
-        return
-    if inspect.isawaitable(answer):
-        answer = await answer
-    yield _text(answer)
+                yield repetition.feed(_text(piece))
+    else:
+        if inspect.isawaitable(answer):
+            answer = await answer
+        yield repetition.feed(_text(answer))
+    yield repetition.flush()
 
 
 @trio.as_safe_channel

@@ -52,7 +52,8 @@ class Turn:
 
     ``serial`` is unique within the call and tags what the turn sends; ``idx`` is the public turn index,
     which counts the caller's utterances: a repeated or resumed answer has its own serial and the same index.
-    ``text`` is all it will say, where that is known beforehand.
+    ``text`` is all it will say, where that is known beforehand; ``written`` is true once the model has
+    written all of it.
     """
 
     serial: int
@@ -67,6 +68,7 @@ class Turn:
     marks: Level[int] = attrs.field(factory=lambda: Level(0))
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     floor_lost: bool = False
+    written: bool = False
     error: ProviderError | None = None
     tts_characters: int = 0
 
@@ -148,6 +150,7 @@ async def run_turn(
     async def think() -> None:
         with _stage(turn, LanguageModelError, script.provider):
             await generate(script.deltas, chunker, to_voice, first_token, wrote)
+            turn.written = True
 
     async def speak() -> None:
         with _stage(turn, VoiceError, f"text to speech ({voice_name})"):

@@ -10,14 +10,15 @@ from typing import Protocol
 import attrs
 
 from .._audio import g711
-from ..errors import MissingExtraError, PatterConfigError
+from .._session import Session
+from ..errors import MissingExtraError, PatterConfigError, PatterConnectionError
 from ..events import MULAW_8K, CallEvent
 from ..testing import Caller, LoopbackLine, SimulatedTwilio
 from ..testing.phone import LineEnded, Phone
 from .brain import DeskBrain
 from .show import ACCOUNT, NUMBER, TODAY, TOKEN, Demo, desk_session
 
-__all__ = ["Headset", "SoundDevice", "Talk", "converse", "open_headset"]
+__all__ = ["Headset", "SoundDevice", "Talk", "converse", "open_headset", "put_through"]
 
 _FRAME_SAMPLES = 160
 
@@ -92,7 +93,7 @@ def open_headset() -> Iterator[SoundDevice]:
             yield headset
     except sounddevice.PortAudioError as error:
         raise PatterConfigError(
-            f"this machine's microphone or speakers cannot be opened: {error}",
+            f"this machine's microphone or speakers cannot be opened: {' '.join(str(error).split())}",
             hint="without --listen the demo needs neither",
         ) from error
 
@@ -110,7 +111,7 @@ class Talk:
     async def perform(self, phone: Phone) -> None:
         """Moves sound both ways, a frame at a time."""
         until = phone.now + self.seconds
-        played = len(phone.ear.agent_mulaw)
+        played = phone.ear.frames
         while phone.now < until:
             frame = self.headset.record()
             if frame is not None:
@@ -119,10 +120,10 @@ class Talk:
                 await phone.wait_frame()
             except LineEnded:
                 return
-            heard = phone.ear.agent_mulaw[played:]
-            played += len(heard)
-            if heard:
-                self.headset.play(g711.decode(heard, MULAW_8K))
+            heard = phone.ear.agent_since_frame(played)
+            played = phone.ear.frames
+            for start in range(0, len(heard), _FRAME_SAMPLES):
+                self.headset.play(g711.decode(heard[start : start + _FRAME_SAMPLES], MULAW_8K))
 
 
 async def converse(
@@ -134,6 +135,19 @@ async def converse(
     if demo.llm is None:
         await brain.warm()
     async with desk_session(demo, brain, on_event) as session:
-        say("you are through: speak. Ctrl-C hangs up.")
-        twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
-        await twilio.call(LoopbackLine(session.url), Caller((Talk(headset),)))
+        await put_through(session, headset, say)
+
+
+async def put_through(session: Session, headset: Headset, say: Callable[[str], None]) -> None:
+    """Phones a session that runs on this machine, with a person as the caller.
+
+    Raises:
+        PatterConnectionError: the session did not take the call.
+    """
+    say("you are through: speak. Ctrl-C hangs up.")
+    twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
+    outcome = await twilio.call(LoopbackLine(session.url), Caller((Talk(headset),)))
+    if outcome.refusal:
+        raise PatterConnectionError(f"the call was refused: {outcome.refusal}")
+    if outcome.ended_by == "agent":
+        say("the desk hung up.")

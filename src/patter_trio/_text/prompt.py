@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["PHONE_PREAMBLE", "fill", "system_message"]
+__all__ = ["GO_ON", "PHONE_PREAMBLE", "fill", "system_message"]
 
 PHONE_PREAMBLE = (
     "You are on the telephone with a caller, and everything you write is read aloud to them. "
@@ -14,6 +14,8 @@ PHONE_PREAMBLE = (
     "Write as people speak: no lists, no markup, no emoji, no links. "
     "What the caller said comes from a speech recogniser and may hold mistakes; ask when you are not sure."
 )
+
+GO_ON = "(The caller made a sound but said no words. Go on with your answer from where you stopped.)"
 
 _PLACE = re.compile(r"\{([^{}]+)\}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from difflib import SequenceMatcher
+
 import attrs
 
-from .._text.words import normalise
+from .._text.words import normalise, split_words
 from ..events import EouTrigger, Transcript
+
+# Two of three words: an interim result and its final differ in less.
+_ALIKE = 0.6
 
 __all__ = ["Endpointing", "EndpointingSettings", "Utterance"]
 
@@ -28,7 +33,10 @@ class EndpointingSettings:
 
 @attrs.frozen
 class Utterance:
-    """What the caller said, committed. ``text`` is empty when there was speech but no words."""
+    """What the caller said, committed. ``text`` is empty when there was speech but no words.
+
+    ``turn_idx`` counts the utterances with words of a call, from 1; an empty one has that of the last.
+    """
 
     text: str
     trigger: EouTrigger = "vad_silence"
@@ -37,6 +45,22 @@ class Utterance:
     trailing_silence: float = 0.0
     final_at: float | None = None
     committed_at: float = 0.0
+    turn_idx: int = 0
+
+
+def _beyond(known: str, final: str) -> str:
+    """What a final result says beyond the interim words that were committed in its place.
+
+    The two may differ in a word or two: a recogniser corrects itself. Alike for the most part, they are the
+    same words.
+    """
+    before, after = normalise(known).split(), normalise(final).split()
+    if not before:
+        return final
+    words = split_words(final)
+    if len(words) == len(after) and after[: len(before)] == before:
+        return " ".join(words[len(before) :])
+    return "" if SequenceMatcher(None, before, after).ratio() >= _ALIKE else final
 
 
 class Endpointing:
@@ -55,6 +79,7 @@ class Endpointing:
         self._silence = 0.0
         self._final_at: float | None = None
         self._complete = False
+        self._owed: str | None = None
         self._last_text = ""
         self._last_commit = float("-inf")
 
@@ -76,20 +101,32 @@ class Endpointing:
         if not result.is_final:
             self._interim = result.text.strip()
             return
-        text = result.text.strip()
-        self._interim = ""
-        if text and not self._finals and self._is_repetition(text, now):
+        text, owed = result.text.strip(), self._owed
+        self._owed = None
+        if owed is not None:
+            # Results come in order: this is the final of words that were committed without waiting for it.
+            text = _beyond(owed, text)
+            if text:
+                self._add(text, now, whole=self._started is None)
             return
+        self._interim = ""
+        if text and self._is_repetition(text, now):
+            return
+        # While the caller speaks on, a final result is a part; after the edge it is the whole.
+        self._add(text, now, whole=not self._speaking)
+
+    def _add(self, text: str, now: float, *, whole: bool) -> None:
         if text:
             self._finals.append(text)
         if text or self._ended is not None:
             self._final_at = now
-            # While the caller speaks on, a final result is a part; after the edge it is the whole.
-            self._complete = not self._speaking
+            self._complete = whole
 
     def _is_repetition(self, text: str, now: float) -> bool:
+        """A final that follows no new speech and says what was just committed."""
+        quiet = self._started is None and not self._finals
         recent = now - self._last_commit <= self._settings.duplicate_within
-        return recent and not self._speaking and normalise(text) == normalise(self._last_text)
+        return quiet and recent and normalise(text) == normalise(self._last_text)
 
     @property
     def text(self) -> str:
@@ -121,6 +158,8 @@ class Endpointing:
             final_at=self._final_at,
             committed_at=now,
         )
+        # A recogniser that was not waited for still owes the final of what it heard.
+        self._owed = None if self._complete else self._interim
         if utterance.text:
             self._last_text, self._last_commit = utterance.text, now
         self._finals, self._interim = [], ""

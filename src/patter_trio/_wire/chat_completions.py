@@ -9,6 +9,7 @@ chunk, or on each; ``null`` wherever something is optional. Reasoning and paddin
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -205,14 +206,13 @@ def refusal_error(status: int, body: bytes) -> AuthenticationError | RateLimitEr
 
 
 def _said(error: Any) -> str:
-    """What an error object, or the body that holds one, says for people; some servers do not nest it."""
+    """One line of what an error object, or the body that holds one, says; some servers do not nest it."""
     if isinstance(error, str):
-        try:
+        with suppress(msgspec.MsgspecError):  # plain text, or a page
             error = msgspec.json.decode(error)
-        except msgspec.MsgspecError:
-            return error.strip()[:_SAID_LIMIT]
-    inner = error.get("error", error) if isinstance(error, dict) else error
-    if not isinstance(inner, dict) or not isinstance(inner.get("message"), str):
-        return str(inner)[:_SAID_LIMIT]
-    code = inner.get("code") or inner.get("type")
-    return f"{inner['message']} ({code})"[:_SAID_LIMIT] if code else inner["message"][:_SAID_LIMIT]
+    inner = error["error"] if isinstance(error, dict) and "error" in error else error
+    said = str(inner)
+    if isinstance(inner, dict) and "message" in inner:
+        code = inner.get("code") or inner.get("type")
+        said = f"{inner['message']} ({code})" if code else str(inner["message"])
+    return " ".join(said.split())[:_SAID_LIMIT]

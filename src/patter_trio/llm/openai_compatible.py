@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import attrs
 import httpx2
 import trio
 
+from .._net.http import open_body, read_beginning
 from .._wire.chat_completions import ChatStream, refusal_error
 from ..errors import LanguageModelError, PatterConfigError
 from ..events import LLMChunk, Message
@@ -29,12 +30,15 @@ _NO_KEY = "EMPTY"
 # A warm connection must outlive the caller's pauses; the library's own 5 s does not.
 _KEEPALIVE_SECONDS = 120.0
 
-
 # After [DONE] the body should end; a far end that keeps it open costs its connection, not the caller's time.
 _TAIL_SECONDS = 0.25
 
-# How much of an error's body is read.
+# More than any error object has; longer bodies are hung up on.
 _ERROR_BYTES = 16 * 1024
+
+
+def _stripped(key: str) -> str:
+    return key.strip()
 
 
 @attrs.frozen(kw_only=True)
@@ -59,11 +63,11 @@ class OpenAICompatibleLLM:
     api_key: str = attrs.field(
         # A key that was read from a file has an end of line; as a header it would be refused, and shown.
         factory=lambda: os.environ.get("OPENAI_COMPATIBLE_API_KEY", _NO_KEY),
-        converter=str.strip,
+        converter=_stripped,
         repr=False,
     )
     timeout: float = 60.0
-    extra_headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
+    extra_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)  # keys, at some
     extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
 
     def __attrs_post_init__(self) -> None:
@@ -147,10 +151,10 @@ class _Connected:
         try:
             async with (
                 self.client.stream("POST", url, json=body) as response,
-                aclosing(response.aiter_bytes()) as received,
+                open_body(response) as received,
             ):
                 if response.status_code != 200:
-                    raise refusal_error(response.status_code, await _beginning(received))
+                    raise refusal_error(response.status_code, await read_beginning(received, _ERROR_BYTES))
                 async for data in received:
                     for chunk in answer.feed(data):
                         yield chunk
@@ -167,15 +171,6 @@ class _Connected:
             raise LanguageModelError(f"{self.model} at {url} cannot be reached: {error}") from error
         except httpx2.HTTPError as error:
             raise LanguageModelError(f"{self.model} at {url} broke off: {error}") from error
-
-
-async def _beginning(received: AsyncIterable[bytes]) -> bytes:
-    """The beginning of an error's body; what is behind it is read too, so that the connection stays."""
-    body = b""
-    with trio.move_on_after(_TAIL_SECONDS):
-        async for data in received:
-            body += data[: _ERROR_BYTES - len(body)]
-    return body
 
 
 def _is_web_address(url: str) -> bool:

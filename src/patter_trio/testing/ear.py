@@ -87,6 +87,15 @@ class Ear:
         return bytes(self._agent.sound)
 
     @property
+    def frames(self) -> int:
+        """Frames of 20 ms recorded."""
+        return len(self._agent.loud)
+
+    def agent_since_frame(self, frame: int) -> bytes:
+        """What was played to the caller from that frame on, 8 kHz µ-law; the call before it is not copied."""
+        return bytes(self._agent.sound[frame * FRAME_BYTES :])
+
+    @property
     def caller_mulaw(self) -> bytes:
         """What the caller's telephone sent, 8 kHz µ-law."""
         return bytes(self._caller.sound)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import trio
 
+from ...abc import Opens
 from ...events import CallInfo
 
 __all__ = ["CALL", "conduct", "expect", "expect_name", "feed", "no_task_left", "opened"]
@@ -59,11 +60,11 @@ def _failures(group: BaseExceptionGroup[BaseException]) -> Iterator[BaseExceptio
 
 
 @asynccontextmanager
-async def opened(provider: Thing) -> AsyncIterator[Thing]:
+async def opened(provider: Thing | Opens[Thing]) -> AsyncIterator[Thing]:
     """The provider as a call gets it: what its ``open()`` yields, if it has one."""
     opener: Callable[[], AbstractAsyncContextManager[Any]] | None = getattr(provider, "open", None)
     if opener is None:
-        yield provider
+        yield cast("Thing", provider)
         return
     async with opener() as live:
         yield cast("Thing", live)

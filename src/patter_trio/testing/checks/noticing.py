@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from random import Random
 
 from ..._audio import g711
-from ...abc import SpeechDetector, VADProvider
+from ...abc import Opens, SpeechDetector, VADProvider
 from ...events import MULAW_8K
 from ..wordsound import noise, speak_words
 from ._conduct import conduct, expect, opened
@@ -19,7 +19,11 @@ _TIMEOUT_SECONDS = 60.0
 
 
 async def check_vad(
-    provider: VADProvider, *, sample_rate: int = 8000, speech: bytes | None = None, seed: int = 0
+    provider: VADProvider | Opens[VADProvider],
+    *,
+    sample_rate: int = 8000,
+    speech: bytes | None = None,
+    seed: int = 0,
 ) -> None:
     """Checks a voice activity detector.
 
@@ -35,16 +39,18 @@ async def check_vad(
     Raises:
         AssertionError: it does not conform.
     """
-    expect(
-        isinstance(provider, VADProvider),
-        "a VADProvider has a name, thresholds and open_detector(sample_rate)",
-    )
-    thresholds = provider.thresholds
-    expect(0 <= thresholds.release <= thresholds.onset <= 1, "thresholds lie as 0 <= release <= onset <= 1")
-    expect(thresholds.onset_windows >= 1, "onset_windows is at least 1")
     sound = speech or g711.decode(speak_words("good morning") + noise(0.3) + speak_words("again"), MULAW_8K)
     sound = bytes(sample_rate) + sound + bytes(sample_rate)  # half a second of silence around it
     async with opened(provider) as live:
+        expect(
+            isinstance(live, VADProvider),
+            "a VADProvider has a name, thresholds and open_detector(sample_rate)",
+        )
+        thresholds = live.thresholds
+        expect(
+            0 <= thresholds.release <= thresholds.onset <= 1, "thresholds lie as 0 <= release <= onset <= 1"
+        )
+        expect(thresholds.onset_windows >= 1, "onset_windows is at least 1")
 
         async def detects() -> None:
             whole = _run(live.open_detector(sample_rate), [sound])

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import trio
 
-from ...abc import TTSProvider, Voice
+from ...abc import Opens, TTSProvider, Voice
 from ...events import MULAW_8K, AudioFormat, SpokenAudio
 from ._conduct import CALL, conduct, expect, expect_name, feed, no_task_left, opened
 
@@ -17,7 +17,7 @@ OTHERS = ("One moment, please.", "Your order is on its way.")
 
 
 async def check_tts(
-    provider: TTSProvider,
+    provider: TTSProvider | Opens[TTSProvider],
     *,
     audio: AudioFormat = MULAW_8K,
     sentences: Sequence[str] = SENTENCES,
@@ -38,9 +38,9 @@ async def check_tts(
     Raises:
         AssertionError: it does not conform.
     """
-    expect(isinstance(provider, TTSProvider), "a TTSProvider has a name and open_voice(audio, call)")
-    expect_name(provider.name)
     async with opened(provider) as live:
+        expect(isinstance(live, TTSProvider), "a TTSProvider has a name and open_voice(audio, call)")
+        expect_name(live.name)
 
         async def speaks() -> None:
             async with live.open_voice(audio, CALL) as voice:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import trio
 
-from ...abc import LLMProvider
+from ...abc import LLMProvider, Opens
 from ...events import LLMChunk, Message
 from ._conduct import CALL, conduct, expect, expect_name, no_task_left, opened
 
@@ -20,7 +20,10 @@ MESSAGES: tuple[Message, ...] = (
 
 
 async def check_llm(
-    provider: LLMProvider, *, messages: Sequence[Message] = MESSAGES, timeout: float = 30.0
+    provider: LLMProvider | Opens[LLMProvider],
+    *,
+    messages: Sequence[Message] = MESSAGES,
+    timeout: float = 30.0,
 ) -> None:
     """Checks a language model.
 
@@ -36,11 +39,11 @@ async def check_llm(
     Raises:
         AssertionError: it does not conform.
     """
-    expect(
-        isinstance(provider, LLMProvider), "an LLMProvider has a name, a model and stream(messages, tools)"
-    )
-    expect_name(provider.name)
     async with opened(provider) as live:
+        expect(
+            isinstance(live, LLMProvider), "an LLMProvider has a name, a model and stream(messages, tools)"
+        )
+        expect_name(live.name)
 
         async def answers() -> None:
             given = copy.deepcopy(list(messages))
