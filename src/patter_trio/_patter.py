@@ -17,7 +17,7 @@ import trio
 from ._call.agent import Agent
 from ._server.reach import warn_if_unreachable
 from ._session import Session, open_session
-from ._settings import SessionSettings
+from ._settings import SessionSettings, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 
@@ -52,7 +52,7 @@ class Patter:
             raise PatterConfigError(f"phone_number={phone_number!r} is not E.164", hint="like +15550001234")
         self._carrier = carrier
         self._phone_number = phone_number
-        self._webhook_url = webhook_url
+        self._webhook_url = normalise_webhook_url(webhook_url)
 
     def agent(self, system_prompt: str = "", **settings: Any) -> Agent:
         """An :class:`Agent`; its settings are listed there. ``vad`` defaults to Silero where it is installed.

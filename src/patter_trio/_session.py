@@ -6,13 +6,13 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import trio
 
-from ._actors.foreign import call_back
+from ._actors.foreign import call_back, foreign
 from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.agent import Agent
@@ -24,11 +24,13 @@ from ._server.house import UpgradeRequest, WebhookAnswer
 from ._server.port import PortStats, serve_port
 from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
 from ._wall import wall_time
-from .abc import MediaSocket, MediaWire, WebhookRequest
+from .abc import MediaSocket, MediaWire, Opens, WebhookRequest
 from .errors import (
     CapacityError,
     PatterConfigError,
     PatterConnectionError,
+    PatterError,
+    ProviderError,
     RemoteProtocolError,
     SignatureError,
 )
@@ -66,6 +68,7 @@ class Session:
         self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
+        self._reporting = 0
         self._patience = trio.CancelScope()
         self._listeners: list[trio.SocketListener] = []
         self._port_closed = trio.Event()
@@ -103,7 +106,7 @@ class Session:
     async def drain(self) -> None:
         """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
         self._admission.close()
-        if self._admission.on_line:
+        if self._admission.on_line or self._reporting:
             count, patience = self._admission.on_line, self._settings.drain_seconds
             _log.info("draining: %d call(s), at most %g s", count, patience)
             with trio.CancelScope(deadline=trio.current_time() + patience) as self._patience:
@@ -120,7 +123,7 @@ class Session:
             call.drain()
 
     async def _until_quiet(self) -> None:
-        while self._admission.on_line:
+        while self._admission.on_line or self._reporting:
             self._quiet = trio.Event()
             await self._quiet.wait()
 
@@ -150,6 +153,8 @@ class Session:
             self.counts.refused_malformed += 1
             _log.warning("webhook refused: %s", error)
             return WebhookAnswer(400, "text/plain", "not an incoming call\n")
+        if info.callee and info.callee != self._settings.phone_number:
+            _log.warning("a call for another number came here: does its webhook mean this session?")
         try:
             token = self._admission.admit(info, self._agent, trio.current_time())
         except CapacityError as error:
@@ -175,6 +180,7 @@ class Session:
             _log.warning("media stream refused: its token is unknown, used or too old")
             await socket.aclose()
             return
+        result = None
         try:
             wire = carrier.open_wire()
             started = await self._wait_for_start(socket, wire)
@@ -183,11 +189,23 @@ class Session:
                 _log.warning("media stream refused: it does not start call %s", expected.info.call_id)
                 return
             info = attrs.evolve(expected.info, custom_params=started.parameters)
-            await self._run_call(info, expected.agent, socket, wire)
+            call = await self._open_call(info, expected.agent)
+            try:
+                result = await call.run(socket, wire)
+            finally:
+                del self._calls[info.call_id]
+                result = call.result
         finally:
+            # The line is free before anybody is told about the call: callbacks may take their time.
             self._admission.release(expected)
-            self._quiet.set()
-            await socket.aclose()
+            self._reporting += 1
+            try:
+                await socket.aclose()
+                if result is not None:
+                    await self._report_end(expected.info, result)
+            finally:
+                self._reporting -= 1
+                self._quiet.set()
 
     # --- inside ---------------------------------------------------------------------------------------------
 
@@ -218,19 +236,14 @@ class Session:
                     return event
         return None
 
-    async def _run_call(self, info: CallInfo, agent: Agent, socket: MediaSocket, wire: MediaWire) -> None:
+    async def _open_call(self, info: CallInfo, agent: Agent) -> Call:
         clock = WallClock(wall_time(), trio.current_time())
         call = Call(info, await self.live_agent(agent), ticker=self._ticker, clock=clock)
         for listener in listeners_for(self._settings, call):
             call.listen(listener)
         self._calls[info.call_id] = call
         self.counts.answered += 1
-        try:
-            await call.run(socket, wire)
-        finally:
-            del self._calls[info.call_id]
-            if call.result is not None:
-                await self._report_end(info, call.result)
+        return call
 
     async def _report_end(self, info: CallInfo, result: CallResult) -> None:
         """Records how a call ended: also one that is ended by the end of the session."""
@@ -244,7 +257,7 @@ class Session:
             return
         cancelled = trio.current_effective_deadline() == float("-inf")
         seconds = _CALL_END_CANCELLED_SECONDS if cancelled else _CALL_END_SECONDS
-        with trio.CancelScope(shield=True):
+        with trio.CancelScope(shield=cancelled):
             payload = call_end_payload(info, result)
             await call_back(on_call_end, payload, name="on_call_end", deadline=seconds)
 
@@ -265,9 +278,26 @@ class Session:
         known = self._live.get(id(provider))
         if known is None:
             # The provider is kept beside what it opened, so that its id cannot be given away.
-            known = (provider, await self._nursery.start(_hold_open, provider.open()))
+            known = (provider, await self._nursery.start(self._hold_open, provider))
             self._live[id(provider)] = known
         return known[1]
+
+    async def _hold_open(
+        self, provider: Opens[Any], *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Keeps a provider open for the session; one that breaks is opened again by the next call."""
+        opened = False
+        try:
+            with foreign(ProviderError, type(provider).__name__):
+                async with provider.open() as live:
+                    opened = True
+                    task_status.started(live)
+                    await trio.sleep_forever()
+        except ProviderError as error:
+            if not opened:
+                raise error.__cause__ if isinstance(error.__cause__, PatterError) else error from None
+            _log.error("a provider broke, the next call opens it again: %s", error)
+            self._live.pop(id(provider), None)
 
     async def listen(self) -> None:
         """Binds the port and answers it until the session ends.
@@ -326,14 +356,6 @@ class Session:
             await self.live_agent(self._agent)
         if self._settings.port is not None:
             await self.listen()
-
-
-async def _hold_open(
-    context: AbstractAsyncContextManager[Any], *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
-) -> None:
-    async with context as live:
-        task_status.started(live)
-        await trio.sleep_forever()
 
 
 def _token_of(target: str) -> str:

@@ -10,7 +10,7 @@ import attrs
 from attrs import Attribute
 
 from ._actors.observe import Listener
-from ._call.checks import function_or_none, number
+from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
@@ -60,7 +60,7 @@ class SessionSettings:
     carrier: Carrier | None = None
     phone_number: str = ""
     webhook_url: str = ""
-    host: str = "127.0.0.1"
+    host: str = attrs.field(default="127.0.0.1", validator=text)
     port: int | None = attrs.field(default=8000, validator=_port)
     max_calls: int = attrs.field(default=100, validator=number(1, whole=True))
     drain_seconds: float = attrs.field(default=10.0, validator=number(0))

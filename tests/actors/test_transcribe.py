@@ -17,17 +17,19 @@ async def given(hearing: _Hearing, count: int) -> list[HearingItem]:
     return [await anext(hearing) for _ in range(count)]
 
 
-def feeding(items: list[HearingItem]) -> _Hearing:
+async def feeding(items: list[HearingItem], keep: int = 2000) -> _Hearing:
     send, receive = trio.open_memory_channel[HearingItem](len(items))
     for item in items:
         send.send_nowait(item)
     send.close()
-    return _Hearing(receive, keep=500)
+    hearing = _Hearing(receive, keep)
+    await hearing.fill()
+    return hearing
 
 
 async def test_speech_without_a_final_is_given_again_from_a_second_before_it() -> None:
     speech: list[HearingItem] = [SpeechStarted(6.0), *(block(n) for n in range(100, 140)), SpeechEnded(8.4)]
-    hearing = feeding([*(block(n) for n in range(100)), *speech, block(140)])
+    hearing = await feeding([*(block(n) for n in range(100)), *speech, block(140)])
     await given(hearing, 143)
     hearing.rewind()
     again = await given(hearing, 17 + len(speech) + 1)
@@ -35,7 +37,7 @@ async def test_speech_without_a_final_is_given_again_from_a_second_before_it() -
 
 
 async def test_a_final_covers_what_was_given() -> None:
-    hearing = feeding([SpeechStarted(0.0), block(0), SpeechEnded(0.06), block(1), block(2)])
+    hearing = await feeding([SpeechStarted(0.0), block(0), SpeechEnded(0.06), block(1), block(2)])
     await given(hearing, 4)
     hearing.acknowledge()
     hearing.rewind()
@@ -44,7 +46,7 @@ async def test_a_final_covers_what_was_given() -> None:
 
 async def test_a_final_of_earlier_words_leaves_the_later_ones() -> None:
     later: list[HearingItem] = [SpeechStarted(0.2), block(2)]
-    hearing = feeding([SpeechStarted(0.0), block(0), SpeechEnded(0.06), block(1), *later])
+    hearing = await feeding([SpeechStarted(0.0), block(0), SpeechEnded(0.06), block(1), *later])
     await given(hearing, 6)
     hearing.acknowledge()
     hearing.rewind()
@@ -52,7 +54,9 @@ async def test_a_final_of_earlier_words_leaves_the_later_ones() -> None:
 
 
 async def test_a_final_in_the_middle_of_speech_keeps_what_follows() -> None:
-    hearing = feeding([SpeechStarted(0.0), block(0), *(block(n) for n in range(1, 60)), SpeechEnded(3.6)])
+    hearing = await feeding(
+        [SpeechStarted(0.0), block(0), *(block(n) for n in range(1, 60)), SpeechEnded(3.6)]
+    )
     await given(hearing, 2)
     hearing.acknowledge()
     await given(hearing, 60)
@@ -61,10 +65,27 @@ async def test_a_final_in_the_middle_of_speech_keeps_what_follows() -> None:
 
 
 async def test_a_minute_of_silence_is_a_second_in_memory() -> None:
-    hearing = feeding([block(n) for n in range(1000)])
+    hearing = await feeding([block(n) for n in range(1000)])
     await given(hearing, 1000)
     hearing.rewind()
     assert len(await given(hearing, 17)) == 17
     async for _ in hearing:
         raise AssertionError("more was kept")
     assert hearing.ended
+
+
+async def test_while_no_recogniser_listens_sound_gives_way_but_edges_stay() -> None:
+    items: list[HearingItem] = [
+        block(0),
+        SpeechStarted(0.06),
+        *(block(n) for n in range(1, 9)),
+        SpeechEnded(0.5),
+    ]
+    hearing = await feeding(items, keep=5)
+    left = [item async for item in hearing]
+    assert [item for item in left if not isinstance(item, SpeechAudio)] == [
+        SpeechStarted(0.06),
+        SpeechEnded(0.5),
+    ]
+    assert len(left) == 5
+    assert hearing.dropped == len(items) - 5

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable, AsyncIterator
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 
 import pytest
 import trio
 
 from patter_trio import Session
-from patter_trio.events import CallEnded, TurnFailed
+from patter_trio.abc import DetectorThresholds
+from patter_trio.events import AudioFormat, CallEnded, CallInfo, HearingItem, Transcript, TurnFailed
 from patter_trio.testing import (
     Caller,
     CallOutcome,
@@ -88,6 +92,165 @@ def test_a_recogniser_drops_and_returns_without_losing_a_word() -> None:
     assert stt.record.connections == 2
     assert rung.said("user") == ["When do you open on the second Sunday of Advent?"]
     assert rung.said("assistant")[-1] == "Yes, of course."
+
+
+class _SlowToReturn:
+    """A recogniser whose second connection takes four seconds to open."""
+
+    name = "slow"
+
+    def __init__(self) -> None:
+        self.inner = ScriptedSTT(fail_after=3.0, failures=1)
+
+    @asynccontextmanager
+    async def transcribe(
+        self, hearing: AsyncIterable[HearingItem], audio: AudioFormat, call: CallInfo
+    ) -> AsyncIterator[AsyncIterable[Transcript]]:
+        if self.inner.record.connections:
+            await trio.sleep(4.0)
+        async with self.inner.transcribe(hearing, audio, call) as transcripts:
+            yield transcripts
+
+
+def test_what_is_said_while_the_recogniser_reconnects_is_not_lost() -> None:
+    said = "one two three four five six seven eight nine ten"
+    rung = ring(
+        agent(stt=_SlowToReturn(), max_endpointing_delay_ms=6000),
+        Caller().waits_for_agent().says(said).waits_for_agent().hangs_up(),
+    )
+    assert rung.said("user") == [said]
+    assert rung.result.counts["blocks_dropped"] == 0
+
+
+class _Stuck:
+    """A provider that never opens."""
+
+    name = "stuck"
+
+    @asynccontextmanager
+    async def transcribe(self, *_: Any) -> AsyncIterator[Any]:
+        await trio.sleep_forever()
+        yield
+
+    @asynccontextmanager
+    async def open_voice(self, *_: Any) -> AsyncIterator[Any]:
+        await trio.sleep_forever()
+        yield
+
+
+@pytest.mark.parametrize(("stage", "reason"), [("stt", "stt_failed"), ("tts", "tts_failed")])
+def test_a_provider_that_never_opens_does_not_leave_the_caller_in_silence(stage: str, reason: str) -> None:
+    settings: dict[str, Any] = {stage: _Stuck()}
+    rung = ring(agent(**settings), Caller().waits_for_hang_up(timeout=120))
+    assert rung.result.reason == reason
+
+
+class _Grudging(ScriptedTTS):
+    """A voice whose context fails when it is left."""
+
+    @asynccontextmanager
+    async def open_voice(self, audio: AudioFormat, call: CallInfo) -> AsyncIterator[Any]:
+        async with super().open_voice(audio, call) as voice:
+            yield voice
+        raise OSError("the far side did not say goodbye")
+
+
+def test_a_voice_that_fails_at_the_end_does_not_spoil_the_call() -> None:
+    tts = _Grudging()
+    rung = ring(agent(tts=tts), QUESTION.waits_for_agent().hangs_up())
+    assert rung.result.outcome == "answered"
+    assert tts.record.voices == 1
+
+
+class _Messy(ScriptedTTS):
+    """A voice that raises from a nursery of its own while it is being cancelled."""
+
+    @asynccontextmanager
+    async def open_voice(self, audio: AudioFormat, call: CallInfo) -> AsyncIterator[Any]:
+        async with super().open_voice(audio, call) as voice:
+            yield _MessyVoice(voice)
+
+
+class _MessyVoice:
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+        self.audio = inner.audio
+
+    @asynccontextmanager
+    async def speak(self, sentences: AsyncIterable[str]) -> AsyncIterator[Any]:
+        async with trio.open_nursery() as nursery, self._inner.speak(sentences) as pieces:
+            nursery.start_soon(self._raise_when_cancelled)
+            yield pieces
+            nursery.cancel_scope.cancel()
+
+    async def _raise_when_cancelled(self) -> None:
+        try:
+            await trio.sleep_forever()
+        finally:
+            if (
+                trio.current_effective_deadline() == float("-inf")
+                and len(self._inner._settings.record.sentences) == 2
+            ):
+                raise ValueError("cannot be cancelled in peace")
+
+
+def test_a_provider_that_fails_while_it_is_cut_does_not_keep_the_agent_talking() -> None:
+    llm = ScriptedLLM(["We are open all day long from Monday to Friday and on most Saturdays.", "Four."])
+    rung = ring(
+        agent(llm, tts=_Messy()), QUESTION.barges_in("The price?", after=1.0).waits_for_agent().hangs_up()
+    )
+    assert len(rung.outcome.clears) == 1
+    assert rung.said("assistant")[-1] == "Four."
+
+
+def test_a_voice_that_breaks_early_says_all_of_the_answer_in_the_end() -> None:
+    rung = ring(
+        agent(ScriptedLLM([LONG]), tts=ScriptedTTS(fails_at=0), first_message=""),
+        Caller().says("When are you open?").waits_for_agent(quiet=1.5).hangs_up(),
+    )
+    assert rung.outcome.heard == LONG
+
+
+def test_the_line_is_free_at_once_when_the_agent_hangs_up() -> None:
+    async def on_message(event: dict[str, Any], call: Any) -> str:
+        await call.hangup()
+        return "Bye."
+
+    async def slow(event: Any) -> None:
+        await trio.sleep(4.0)
+
+    who = agent(on_message=on_message)
+    caller = Caller().waits_for_agent().says("Bye").waits_for_hang_up()
+    quick = ring(who, caller)
+    held = ring(who, caller, on_call_end=slow, on_transcript=slow, on_metrics=slow)
+    assert held.outcome.steps[-1].ended == pytest.approx(quick.outcome.steps[-1].ended, abs=0.1)
+
+
+def test_a_detector_that_breaks_ends_its_call_with_a_code() -> None:
+    class Broken:
+        name = "broken"
+        thresholds = DetectorThresholds()
+        window = 0.02
+
+        def open_detector(self, sample_rate: int) -> Any:
+            return self
+
+        def feed(self, pcm: bytes) -> list[float]:
+            raise ZeroDivisionError("a bug in a detector")
+
+    outcomes: list[CallOutcome] = []
+    sessions: list[Session] = []
+
+    async def main() -> None:
+        async with patter().session(agent(vad=Broken()), port=None) as session:
+            sessions.append(session)
+            await _call(session, "+15550000001", Caller().waits(1.0).hangs_up(), outcomes)
+
+    with pytest.raises(ZeroDivisionError):
+        run_virtual(main, seed=1)
+    (result,) = sessions[0].results
+    assert result.outcome == "failed"
+    assert result.error_code == "internal"
 
 
 def test_a_recogniser_that_stays_down_ends_the_call_with_a_code() -> None:

@@ -62,7 +62,7 @@ def test_words_are_not_lost_when_the_recogniser_breaks_behind_the_final_of_earli
     assert " ".join(rung.said("user")) == "one two three four"
 
 
-def test_two_answers_have_two_turn_indices() -> None:
+def test_what_is_said_over_one_turn_gets_one_answer_with_an_index_of_its_own() -> None:
     llm = ScriptedLLM([LONG, "Second.", "Third."])
     rung = ring(
         agent(llm, barge_in_threshold_ms=0),
@@ -73,5 +73,5 @@ def test_two_answers_have_two_turn_indices() -> None:
         .waits_for_agent(quiet=2.0)
         .hangs_up(),
     )
-    assert rung.said("user") == ["One", "Two", "Three"]
-    assert [event.turn_idx for event in rung.of(TurnEnded)] == [0, 1, 2, 3]
+    assert rung.said("user") == ["One", "Two Three"]
+    assert [event.turn_idx for event in rung.of(TurnEnded)] == [0, 1, 3]

@@ -61,7 +61,7 @@ def test_speech_that_goes_on_joins_the_same_utterance(ends: Endpointing) -> None
     ends.speech_ended(2.0)
     ends.transcript(final("I would like"), 2.02)
     ends.speech_started(2.05)
-    assert ends.deadline == math.inf
+    assert ends.poll(2.9) is None
     ends.speech_ended(3.0)
     ends.transcript(final("an appointment"), 3.02)
     utterance = ends.poll(3.1)
@@ -80,6 +80,46 @@ def test_a_final_while_the_caller_speaks_on_is_only_a_part(ends: Endpointing) ->
     utterance = ends.poll(5.2)
     assert utterance is not None
     assert utterance.text == "first part second part"
+
+
+def test_a_recogniser_that_heard_the_end_is_believed_over_a_voice_in_the_background(
+    ends: Endpointing,
+) -> None:
+    ends.speech_started(1.0)
+    ends.transcript(Transcript("are you open", is_final=True, speech_final=True), 2.0)
+    utterance = ends.poll(2.1)
+    assert utterance is not None
+    assert utterance.text == "are you open"
+
+
+def test_a_voice_in_which_nobody_understands_anything_does_not_hold_the_answer_back(
+    ends: Endpointing,
+) -> None:
+    ends.speech_started(1.0)
+    ends.transcript(final("are you open"), 2.0)
+    ends.transcript(Transcript("um"), 3.0)
+    assert ends.poll(6.9) is None
+    assert ends.poll(7.0) is not None
+
+
+def test_a_final_that_was_not_waited_for_adds_only_its_new_words(ends: Endpointing) -> None:
+    ends.speech_started(1.0)
+    ends.transcript(Transcript("are you"), 1.5)
+    ends.speech_ended(2.0)
+    assert ends.poll(3.5) is not None
+    ends.transcript(final("Are you open today?"), 3.6)
+    utterance = ends.poll(3.7)
+    assert utterance is not None
+    assert utterance.text == "open today?"
+
+
+def test_a_corrected_final_of_committed_words_is_not_said_again(ends: Endpointing) -> None:
+    ends.speech_started(1.0)
+    ends.transcript(Transcript("went are you open"), 1.5)
+    ends.speech_ended(2.0)
+    assert ends.poll(3.5) is not None
+    ends.transcript(final("When are you open?"), 3.6)
+    assert ends.poll(100.0) is None
 
 
 def test_speech_without_words_is_committed_empty(ends: Endpointing) -> None:

@@ -29,12 +29,29 @@ def foreign(error: type[ProviderError], what: str) -> Iterator[None]:
     """
     try:
         yield
-    except Exception as raised:  # noqa: BLE001  # the border: see the module's docstring
-        failure = _first(raised)
-        if isinstance(failure, error):
-            raise failure from (raised if raised is not failure else failure.__cause__)
-        said = str(failure) if isinstance(failure, PatterError) else repr(failure)
-        raise error(f"{what} failed: {said}") from failure
+    except BaseExceptionGroup as group:
+        cancelled, rest = group.split(trio.Cancelled)
+        if cancelled is not None and rest is not None:
+            # It failed while it was being cancelled: whoever cancelled it has no use for the failure.
+            _log.warning("%s failed while it was being cancelled", what, exc_info=rest)
+            raise cancelled from None
+        if not isinstance(group, ExceptionGroup):
+            raise
+        ours = _ours(error, what, group)
+        failure = _first(group)
+        raise ours from (group if ours is failure else failure)
+    except Exception as raised:
+        if isinstance(raised, error):
+            raise
+        raise _ours(error, what, raised) from raised
+
+
+def _ours(error: type[ProviderError], what: str, raised: Exception) -> ProviderError:
+    failure = _first(raised)
+    if isinstance(failure, error):
+        return failure
+    said = str(failure) if isinstance(failure, PatterError) else repr(failure)
+    return error(f"{what} failed: {said}")
 
 
 def _first(failure: Exception) -> Exception:

@@ -43,4 +43,8 @@ async def _hand_on(
     spoken = speakable(sentence)
     if spoken:
         on_sentence(spoken)
-        await sentences.send(spoken)
+        try:
+            await sentences.send(spoken)
+        except trio.BrokenResourceError:
+            # The voice is gone and says so itself. The model writes on: another voice will say the rest.
+            await trio.lowlevel.checkpoint()

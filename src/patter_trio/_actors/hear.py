@@ -35,6 +35,7 @@ class HearingCounts:
     frames: int = 0
     frames_dropped: int = 0
     blocks_dropped: int = 0
+    edges_dropped: int = 0
     malformed: int = 0
     unexpected: int = 0
     frames_lost: int = 0

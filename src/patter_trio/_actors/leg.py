@@ -21,6 +21,7 @@ _STALL_SECONDS = 1.5
 class _Queued:
     message: str
     turn: int | None
+    since: float
 
 
 class Leg:
@@ -70,7 +71,7 @@ class Leg:
     def _post(self, message: str, turn: int | None) -> None:
         if self._broken or (not self._queue and self._socket.send_nowait(message)):
             return
-        self._queue.append(_Queued(message, turn))
+        self._queue.append(_Queued(message, turn, trio.current_time()))
         self._waiting.unpark()
 
     async def write(self) -> None:
@@ -80,13 +81,14 @@ class Leg:
         reads the socket knows whether a ``stop`` came first.
 
         Raises:
-            CarrierStalledError: nothing could be sent for 1.5 s.
+            CarrierStalledError: a message could not be sent for 1.5 s.
         """
         while True:
             while not self._queue:
                 await self._waiting.park()
             queued = self._queue[0]
-            with trio.move_on_after(_STALL_SECONDS) as scope:
+            # A carrier that takes a message now and then is stalled too: what waits is late for the ear.
+            with trio.move_on_at(queued.since + _STALL_SECONDS) as scope:
                 # The head stays in the queue while it is being sent, so that nothing overtakes it.
                 queued.turn = None
                 try:

@@ -10,7 +10,7 @@ import attrs
 from .._turns.endpointing import EndpointingSettings
 from ..abc import LLMProvider, Opens, STTProvider, TTSProvider, VADProvider
 from ..errors import PatterConfigError
-from .checks import Check, function_or_none, number, text, text_or_none
+from .checks import Check, function_or_none, mapping, number, text, text_or_none
 
 __all__ = ["Agent"]
 
@@ -71,8 +71,8 @@ class Agent:
         default=None, validator=_provider(VADProvider, "name, thresholds and open_detector(sample_rate)")
     )
     on_message: Callable[..., Any] | None = attrs.field(default=None, validator=function_or_none)
-    language: str = "en"
-    variables: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    language: str = attrs.field(default="en", validator=text)
+    variables: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=mapping)
     disable_phone_preamble: bool = False
     aggressive_first_flush: bool = False
     llm_error_message: str | None = attrs.field(default=None, validator=text_or_none)
@@ -80,7 +80,7 @@ class Agent:
     min_endpointing_delay_ms: int = attrs.field(default=100, validator=number(0))
     max_endpointing_delay_ms: int = attrs.field(default=1500, validator=number(0))
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
-    max_history: int = attrs.field(default=200, validator=number(1))
+    max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 
     def __attrs_post_init__(self) -> None:
         if self.llm is not None and self.on_message is not None:

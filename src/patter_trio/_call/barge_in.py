@@ -35,14 +35,17 @@ class Inbox:
         self._early: list[Utterance] = []
 
     async def next(self) -> Utterance:
-        """The oldest utterance that was not answered yet.
+        """What the caller said that was not answered yet.
 
         Raises:
             trio.EndOfChannel: the caller is gone, nothing more will come.
         """
-        if self._early:
-            return self._early.pop(0)
-        return await self._utterances.receive()
+        if not self._early:
+            return await self._utterances.receive()
+        # Everything that was said over one turn gets one answer.
+        queued, self._early = self._early, []
+        text = " ".join(utterance.text for utterance in queued)
+        return attrs.evolve(queued[-1], text=text, speech_started=queued[0].speech_started)
 
     async def peek(self) -> Utterance:
         """Waits for the next utterance with words to arrive, and leaves it for :meth:`next`.
@@ -127,6 +130,9 @@ class Floor:
         turn.scope.cancel()
 
     def _cut(self, turn: Turn) -> None:
+        if turn.times.ended is not None:
+            # It ended in the very moment in which the caller took the floor: there is nothing to take.
+            return
         now = trio.current_time()
         speech = self.speech.value
         turn.floor_lost = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from typing import Any, Literal
 
 import attrs
@@ -54,6 +55,9 @@ _EVENTS = 256
 
 # After the line is gone the recogniser may still finish the caller's last words for the transcript.
 _LAST_WORDS_SECONDS = 2.0
+
+# Listeners that are behind at the end of a call may catch up for so long.
+_LISTENERS_SECONDS = 10.0
 
 EndReason = Literal[
     "caller_hung_up",
@@ -186,7 +190,12 @@ class Call:
             finally:
                 if self._draining or trio.current_effective_deadline() == float("-inf"):
                     reason = "drained"
+                if fault is None and reason == "error":
+                    fault = _unexpected(sys.exception())
                 self._finish(reason, fault, trio.current_time() - started, metrics)
+                # The caller does not wait on an open line until everybody was told.
+                audience.cancel_scope.deadline = trio.current_time() + _LISTENERS_SECONDS
+                await socket.aclose()
         assert self._result is not None
         return self._result
 
@@ -236,13 +245,21 @@ class Call:
                 length = now - tracker.trailing_silence - speech.value.since + tracker.onset_delay
                 report.user_speech_ended(length, tracker.confidence, edge.at)
             silence = 0.0 if starting else tracker.trailing_silence
-            heard.send_nowait(EdgeSeen(starting, now - (tracker.onset_delay if starting else 0.0), silence))
+            try:
+                heard.send_nowait(
+                    EdgeSeen(starting, now - (tracker.onset_delay if starting else 0.0), silence)
+                )
+            except trio.WouldBlock:
+                # Nobody has listened for dozens of edges: the voice hangs, and its deadline ends that.
+                self._counts.edges_dropped += 1
 
         async def hear_the_line() -> None:
             nonlocal ending
             how = await hear(socket, wire, frames, on_mark, self._on_digit, self._counts)
             ending = _ENDINGS[how]
             gone.set(True)
+            if conversation.current is not None:
+                conversation.current.wake()
             nursery.cancel_scope.deadline = trio.current_time() + _LAST_WORDS_SECONDS
 
         async def detect_speech() -> None:
@@ -308,6 +325,13 @@ _ENDINGS: dict[str, EndReason] = {
     "lost": "carrier_lost",
     "silent": "carrier_silent",
 }
+
+
+def _unexpected(failure: BaseException | None) -> PatterError | None:
+    """What is told of a failure that is nobody's but ours, or a plugged-in detector's."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    return PatterError(f"the call broke: {failure!r}") if isinstance(failure, Exception) else None
 
 
 def _first(group: BaseExceptionGroup[PatterError]) -> PatterError:

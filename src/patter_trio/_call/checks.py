@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from attrs import Attribute
 
 from ..errors import PatterConfigError
 
-__all__ = ["Check", "function_or_none", "number", "text", "text_or_none"]
+__all__ = ["Check", "function_or_none", "mapping", "number", "text", "text_or_none"]
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -19,7 +20,12 @@ def number(least: float, *, whole: bool = False) -> Check:
     kind = int if whole else (int, float)
 
     def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
-        if isinstance(value, bool) or not isinstance(value, kind) or value < least:
+        if (
+            isinstance(value, bool)
+            or not isinstance(value, kind)
+            or not math.isfinite(value)
+            or value < least
+        ):
             what = "a whole number" if whole else "a number"
             raise PatterConfigError(f"{attribute.name} must be {what} of at least {least}, not {value!r}")
 
@@ -42,3 +48,9 @@ def function_or_none(_: Any, attribute: Attribute[Any], value: Any) -> None:
     """Something that can be called, or nothing."""
     if value is not None and not callable(value):
         raise PatterConfigError(f"{attribute.name}={value!r} is not a function")
+
+
+def mapping(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    """Names with values."""
+    if not isinstance(value, Mapping):
+        raise PatterConfigError(f"{attribute.name} must be a mapping of names to values, not {value!r}")

@@ -34,6 +34,10 @@ _log = logging.getLogger("patter_trio.call")
 
 # A call whose voice fails this often in a row can only be silent: it is ended instead.
 _VOICE_FAILURES = 3
+_VOICE_DELAY = 0.1
+
+# A voice that takes longer to open than a caller waits for the first word is no voice.
+_OPEN_SECONDS = 10.0
 
 
 @attrs.define(eq=False)
@@ -60,6 +64,7 @@ class Conversation:
     _waiting: str = ""
     _cut_off: str = ""
     _unfinished: str = ""
+    _ended: bool = False
     _idx: int = 0
     _serial: int = 0
 
@@ -75,22 +80,50 @@ class Conversation:
         self._cut_off = greeting
         failures = 0
         while True:
-            spoken = len(self.metrics)
+            turns = len(self.metrics)
             try:
-                with foreign(VoiceError, f"text to speech ({tts.name})"):
-                    async with tts.open_voice(self.leg.audio, self.info) as voice:
-                        await self._talk(voice, tts.name)
-                        return
+                await self._with_a_voice(tts)
+                return
             except VoiceError as error:
-                heard = any(turn.audio_heard_seconds for turn in self.metrics[spoken:])
+                if self._ended:
+                    _log.warning("call %s: at its end: %s", self.info.call_id, error)
+                    return
+                heard = any(turn.audio_heard_seconds for turn in self.metrics[turns:])
                 failures = 1 if heard else failures + 1
                 _log.warning("call %s: %s (%d in a row)", self.info.call_id, error, failures)
                 if failures >= _VOICE_FAILURES:
                     raise
+            await trio.sleep(_VOICE_DELAY * 2 ** (failures - 1))
+
+    async def _with_a_voice(self, tts: TTSProvider) -> None:
+        """Opens a voice and talks with it until the call ends, or raises the VoiceError that it met.
+
+        What our own code raises in there is not the voice's fault and comes out as it is.
+        """
+        ours = False
+        try:
+            with foreign(VoiceError, f"text to speech ({tts.name})"):
+                with trio.CancelScope(deadline=trio.current_time() + _OPEN_SECONDS) as opening:
+                    async with tts.open_voice(self.leg.audio, self.info) as voice:
+                        opening.deadline = float("inf")
+                        ours = True
+                        try:
+                            await self._talk(voice, tts.name)
+                            self._ended = True
+                        except (VoiceError, trio.Cancelled):
+                            ours = False
+                            raise
+                        ours = False
+                if opening.cancelled_caught:
+                    raise VoiceError(f"text to speech ({tts.name}) did not open within {_OPEN_SECONDS:g} s")
+        except VoiceError as error:
+            if ours and error.__cause__ is not None:
+                raise error.__cause__ from None
+            raise
 
     async def _talk(self, voice: Voice, voice_name: str) -> None:
         """Answers with one opened voice; raises the VoiceError of the turn that found it broken."""
-        if self._cut_off:
+        if self._cut_off and not self.control.is_hung_up and not self.gone.value:
             # The greeting, or what a voice that broke had still to say.
             await self._say(self._cut_off, "say" if self.metrics else "greeting", voice, voice_name)
         while not self.control.is_hung_up:
@@ -230,7 +263,7 @@ class Conversation:
                 self._cut_off = turn.rest(now)
         if turn.audible:
             duration = turn.ledger.heard(now) / self.leg.audio.sample_rate
-            self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.floor_lost)
+            self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.interrupted(now))
         if heard:
             self.report.transcript("assistant", heard)
         if turn.error is not None:
@@ -242,7 +275,5 @@ class Conversation:
 
     def _remember_user(self) -> None:
         if self._waiting:
-            self.history.add(
-                HistoryEntry("user", self._waiting, self.report.wall(), turn_idx=self.report.turn_idx)
-            )
+            self.history.add(HistoryEntry("user", self._waiting, self.report.wall(), turn_idx=self._idx))
             self._waiting = ""

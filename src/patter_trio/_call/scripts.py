@@ -19,6 +19,10 @@ from .turn import Script
 __all__ = ["fixed_script", "function_script", "model_script"]
 
 
+# What may still come behind the last word: a count of tokens, the end of the body.
+_AFTER_DONE_SECONDS = 0.25
+
+
 def fixed_script(text: str) -> Script:
     """Says exactly this."""
     return Script(_fixed(text), "fixed", "fixed")
@@ -66,10 +70,15 @@ async def _from_model(
     model: LLMProvider, messages: Sequence[Message], call_id: str
 ) -> AsyncGenerator[str, None]:
     async with model.stream(messages, None, call_id=call_id) as chunks:
-        # Read to the end, past "done": a stream that is left early costs its connection.
         async for chunk in chunks:
             if chunk.type == "text":
                 yield chunk.content
+            elif chunk.type == "done":
+                break
+        # A stream that is left early costs its connection, but the last sentence does not wait for it.
+        with trio.move_on_after(_AFTER_DONE_SECONDS):
+            async for _ in chunks:
+                pass
 
 
 def _takes_control(function: Callable[..., Any]) -> bool:

@@ -84,6 +84,14 @@ class Turn:
         heard = len(split_words(self.ledger.heard_text(now)))
         return " ".join(split_words(speakable(self.text))[heard:])
 
+    def interrupted(self, now: float) -> bool:
+        """Whether the caller took the floor before all of it was heard."""
+        return self.floor_lost and (not self.written or bool(self.ledger.unheard_text(now)))
+
+    def wake(self) -> None:
+        """Lets whoever waits for a mark look again: the line is gone."""
+        self.marks.set(self.marks.value + 1)
+
     def mark_played(self, name: str) -> bool:
         """The carrier echoed a mark; ``False`` if it is none of this turn's."""
         known = self.ledger.mark_played(name, trio.current_time())
@@ -100,7 +108,7 @@ class Turn:
             user_text=self.user_text,
             agent_text=self.ledger.heard_text(now),
             unheard_text=self.ledger.unheard_text(now),
-            interrupted=self.floor_lost,
+            interrupted=self.interrupted(now),
             latency=self.times.breakdown(),
             tts_characters=self.tts_characters,
             audio_sent_seconds=self.ledger.sent / samples_per_second,

@@ -22,12 +22,15 @@ class EndpointingSettings:
     Args:
         min_delay: nothing is committed earlier, even when the final words are there.
         max_delay: what is there by then is committed without waiting for a final result.
+        noise_after: seconds without any result after final words, in which the detector still hears a voice,
+            that make that voice a noise.
         duplicate_within: a final result equal to the utterance committed this long ago is a repetition of
             the recogniser, not of the caller.
     """
 
     min_delay: float = 0.1
     max_delay: float = 1.5
+    noise_after: float = 4.0
     duplicate_within: float = 2.0
 
 
@@ -79,6 +82,7 @@ class Endpointing:
         self._silence = 0.0
         self._final_at: float | None = None
         self._complete = False
+        self._result_at = 0.0
         self._owed: str | None = None
         self._last_text = ""
         self._last_commit = float("-inf")
@@ -98,6 +102,7 @@ class Endpointing:
 
     def transcript(self, result: Transcript, now: float) -> None:
         """A result of the recogniser, interim or final."""
+        self._result_at = now
         if not result.is_final:
             self._interim = result.text.strip()
             return
@@ -112,8 +117,9 @@ class Endpointing:
         self._interim = ""
         if text and self._is_repetition(text, now):
             return
-        # While the caller speaks on, a final result is a part; after the edge it is the whole.
-        self._add(text, now, whole=not self._speaking)
+        # While the caller speaks on, a final result is a part, unless the recogniser heard the end itself
+        # (the detector may hear a voice in the background); after the edge it is the whole.
+        self._add(text, now, whole=not self._speaking or (result.speech_final and not result.from_finalize))
 
     def _add(self, text: str, now: float, *, whole: bool) -> None:
         if text:
@@ -136,8 +142,11 @@ class Endpointing:
     @property
     def deadline(self) -> float:
         """When :meth:`poll` may have something without anything else happening; infinite for never."""
-        if self._speaking:
-            return float("inf")
+        if self._speaking and not self._complete:
+            # Final words, and then a "voice" in which nobody understands anything: that is not the caller.
+            return self._result_at + self._settings.noise_after if self._finals else float("inf")
+        if self._complete and self._speaking:
+            return (self._final_at or 0.0) + self._settings.min_delay
         if self._complete:
             return (
                 self._ended if self._ended is not None else self._final_at or 0.0
