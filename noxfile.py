@@ -80,3 +80,10 @@ def bench_local(session: nox.Session) -> None:
 def bench_port(session: nox.Session) -> None:
     """The port's cost per frame: -- --calls N --json FILE."""
     _bench(session, "port")
+
+
+@nox.session
+def soak(session: nox.Session) -> None:
+    """Random whole calls in virtual time: -- --calls 10000 --seed N."""
+    _install(session, "demo", "test")
+    session.run("python", "benchmarks/soak.py", *session.posargs)

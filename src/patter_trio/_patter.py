@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import attrs
@@ -103,11 +103,12 @@ class Patter:
         A second signal ends the calls at once. With ``nursery.start`` it gives the session once it listens.
         A ``webhook_url`` that does not lead here is warned of some seconds later.
         """
-        async with self.session(agent, **options) as running:
-            # What exists by now stays for the life of the process. Left to the collector, a full collection
+        async with self.session(agent, **options) as running, AsyncExitStack() as stack:
+            # What exists by now stays as long as the session. Left to the collector, a full collection
             # walks all of it and stops every call for 50 to 100 ms (measured at 50 calls).
             gc.collect()
             gc.freeze()
+            stack.callback(gc.unfreeze)
             task_status.started(running)
             async with _signals() as received:
                 async with trio.open_nursery() as background:

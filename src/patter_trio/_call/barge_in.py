@@ -108,7 +108,11 @@ class Floor:
                 lambda speech: speech.voiced >= self.threshold or not speech.speaking
             )
             if speech.voiced >= self.threshold:
-                self._cut(turn)
+                if turn.played_out(trio.current_time()):
+                    # They speak after the very end of it: there is nothing left to take.
+                    turn.gate.set(True)
+                else:
+                    self._cut(turn)
                 return
             turn.gate.set(True)
             if turn.audible:

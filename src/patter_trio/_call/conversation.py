@@ -263,7 +263,7 @@ class Conversation:
                 self._cut_off = turn.rest(now)
         if turn.audible:
             duration = turn.ledger.heard(now) / self.leg.audio.sample_rate
-            self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.interrupted(now))
+            self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.floor_lost)
         if heard:
             self.report.transcript("assistant", heard)
         if turn.error is not None:

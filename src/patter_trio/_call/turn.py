@@ -84,9 +84,11 @@ class Turn:
         heard = len(split_words(self.ledger.heard_text(now)))
         return " ".join(split_words(speakable(self.text))[heard:])
 
-    def interrupted(self, now: float) -> bool:
-        """Whether the caller took the floor before all of it was heard."""
-        return self.floor_lost and (not self.written or bool(self.ledger.unheard_text(now)))
+    def played_out(self, now: float) -> bool:
+        """Whether all there was to say was sent and, by our clock, played: only its last mark is missing."""
+        return (
+            self.audible and self.ledger.complete and self.playout.sent_all and now >= self.ledger.plays_until
+        )
 
     def wake(self) -> None:
         """Lets whoever waits for a mark look again: the line is gone."""
@@ -108,7 +110,7 @@ class Turn:
             user_text=self.user_text,
             agent_text=self.ledger.heard_text(now),
             unheard_text=self.ledger.unheard_text(now),
-            interrupted=self.interrupted(now),
+            interrupted=self.floor_lost,
             latency=self.times.breakdown(),
             tts_characters=self.tts_characters,
             audio_sent_seconds=self.ledger.sent / samples_per_second,

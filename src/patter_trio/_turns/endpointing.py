@@ -24,6 +24,7 @@ class EndpointingSettings:
         max_delay: what is there by then is committed without waiting for a final result.
         noise_after: seconds without any result after final words, in which the detector still hears a voice,
             that make that voice a noise.
+        owed_for: seconds for which the final of words that were committed without it may still come.
         duplicate_within: a final result equal to the utterance committed this long ago is a repetition of
             the recogniser, not of the caller.
     """
@@ -31,6 +32,7 @@ class EndpointingSettings:
     min_delay: float = 0.1
     max_delay: float = 1.5
     noise_after: float = 4.0
+    owed_for: float = 10.0
     duplicate_within: float = 2.0
 
 
@@ -49,21 +51,6 @@ class Utterance:
     final_at: float | None = None
     committed_at: float = 0.0
     turn_idx: int = 0
-
-
-def _beyond(known: str, final: str) -> str:
-    """What a final result says beyond the interim words that were committed in its place.
-
-    The two may differ in a word or two: a recogniser corrects itself. Alike for the most part, they are the
-    same words.
-    """
-    before, after = normalise(known).split(), normalise(final).split()
-    if not before:
-        return final
-    words = split_words(final)
-    if len(words) == len(after) and after[: len(before)] == before:
-        return " ".join(words[len(before) :])
-    return "" if SequenceMatcher(None, before, after).ratio() >= _ALIKE else final
 
 
 class Endpointing:
@@ -103,14 +90,15 @@ class Endpointing:
     def transcript(self, result: Transcript, now: float) -> None:
         """A result of the recogniser, interim or final."""
         self._result_at = now
+        text = result.text.strip()
+        if self._owed is not None and now - self._last_commit > self._settings.owed_for:
+            self._owed = None
         if not result.is_final:
-            self._interim = result.text.strip()
+            self._interim = text if self._owed is None else self._beyond(text)[0]
             return
-        text, owed = result.text.strip(), self._owed
-        self._owed = None
-        if owed is not None:
+        if self._owed is not None:
             # Results come in order: this is the final of words that were committed without waiting for it.
-            text = _beyond(owed, text)
+            text, self._owed = self._beyond(text)
             if text:
                 self._add(text, now, whole=self._started is None)
             return
@@ -127,6 +115,22 @@ class Endpointing:
         if text or self._ended is not None:
             self._final_at = now
             self._complete = whole
+
+    def _beyond(self, text: str) -> tuple[str, str | None]:
+        """What a result says beyond the words it owes, and which of those it still owes.
+
+        The two may differ in a word or two: a recogniser corrects itself. Alike for the most part, they are
+        the same words.
+        """
+        known = split_words(self._owed or "")
+        before, after, words = normalise(" ".join(known)).split(), normalise(text).split(), split_words(text)
+        if not before:
+            return text, None
+        if before[: len(after)] == after and len(known) == len(before):
+            return "", " ".join(known[len(after) :]) or None
+        if after[: len(before)] == before and len(words) == len(after):
+            return " ".join(words[len(before) :]), None
+        return ("" if SequenceMatcher(None, before, after).ratio() >= _ALIKE else text), None
 
     def _is_repetition(self, text: str, now: float) -> bool:
         """A final that follows no new speech and says what was just committed."""
@@ -168,7 +172,8 @@ class Endpointing:
             committed_at=now,
         )
         # A recogniser that was not waited for still owes the final of what it heard.
-        self._owed = None if self._complete else self._interim
+        if not self._complete:
+            self._owed = " ".join(filter(None, [self._owed, self._interim]))
         if utterance.text:
             self._last_text, self._last_commit = utterance.text, now
         self._finals, self._interim = [], ""
