@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 import pytest
 import trio
@@ -72,8 +73,7 @@ def test_every_player_is_ticked_each_20_ms_and_spread_over_the_slots() -> None:
     assert len(phases) == 4
 
 
-async def _player(ticker: Ticker, tick: object, seconds: float) -> None:
-    assert callable(tick)
+async def _player(ticker: Ticker, tick: Callable[[float], None], seconds: float) -> None:
     with ticker.paced(tick):
         await trio.sleep(seconds)
 

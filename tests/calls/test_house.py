@@ -351,12 +351,15 @@ async def test_a_port_in_use_says_what_to_do() -> None:
 
 
 async def test_a_cancelled_session_leaves_its_port_free() -> None:
+    addresses: list[tuple[str, int] | None] = []
     with trio.move_on_after(0.2):
         async with patter().session(agent(), port=0) as session:
+            addresses.append(session.address)
             await trio.sleep_forever()
-    assert session.address is not None
-    async with patter().session(agent(), port=session.address[1]) as again:
-        assert again.address == session.address
+    (address,) = addresses
+    assert address is not None
+    async with patter().session(agent(), port=address[1]) as again:
+        assert again.address == address
 
 
 async def test_a_port_zero_in_the_address_stands_for_the_port_that_is_bound() -> None:

@@ -197,11 +197,10 @@ async def perform(
             attrs.evolve(caller, voice=sounds.__getitem__),
             conditions=conditions,
         )
-        results = list(session.results)
         brain.forget(outcome.call_sid)
     artefacts = collect(outcome, events, demo.seed, conditions)
     problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
-    if not results:
+    if not session.results:
         problems.append("the call never came up")
     return Performance(artefacts, outcome, tuple(problems))
 
