@@ -20,22 +20,22 @@ def spoken(*sentences: str, seconds: float = 2.0) -> Ledger:
 def test_nothing_is_heard_before_a_mark_comes_back() -> None:
     ledger = spoken("one two three four")
     ledger.send(RATE, 0.0)
-    ledger.mark(0.0)
+    ledger.mark()
     assert ledger.heard(0.9) == 0
     assert ledger.heard_text(0.9) == ""
     assert ledger.unheard_text(0.9) == "one two three four"
 
 
 def test_marks_are_named_after_their_turn() -> None:
-    assert spoken("a").mark(0.0) == "7.1"
+    assert spoken("a").mark() == "7.1"
 
 
 def test_heard_follows_the_clock_between_marks_but_never_past_one_that_is_out() -> None:
     ledger = spoken("one two three four")
     ledger.send(160, 0.0)
-    first = ledger.mark(0.0)
+    first = ledger.mark()
     ledger.send(RATE, 0.0)
-    ledger.mark(0.0)
+    ledger.mark()
     ledger.send(RATE // 2, 0.0)
     assert ledger.mark_played(first, 0.1)
     assert ledger.heard(0.1) == 160
@@ -46,7 +46,7 @@ def test_heard_follows_the_clock_between_marks_but_never_past_one_that_is_out() 
 def test_everything_is_heard_when_the_last_mark_came_back() -> None:
     ledger = spoken("Hello there.", "How are you?")
     ledger.send(4 * RATE, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 4.1)
+    assert ledger.mark_played(ledger.mark(), 4.1)
     assert ledger.heard_text(4.1) == "Hello there. How are you?"
     assert ledger.unheard_text(4.1) == ""
 
@@ -54,7 +54,7 @@ def test_everything_is_heard_when_the_last_mark_came_back() -> None:
 def test_the_cut_is_inside_the_sentence_by_its_letters() -> None:
     ledger = spoken("aaaa bbbb cccc dddd")  # 19 letters in 2 s
     ledger.send(RATE, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 1.0)
+    assert ledger.mark_played(ledger.mark(), 1.0)
     ledger.cut(1.0)
     assert ledger.heard_text(9.0) == "aaaa bbbb"
     assert ledger.unheard_text(9.0) == "cccc dddd"
@@ -67,19 +67,19 @@ def test_the_cut_is_at_the_word_where_the_voice_gives_times() -> None:
     ledger.synthesise(2 * RATE, "slow fast fast", words)
     ledger.complete = True
     ledger.send(RATE, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 1.0)
+    assert ledger.mark_played(ledger.mark(), 1.0)
     assert ledger.heard_text(1.0) == ""
     ledger.send(int(0.75 * RATE), 1.0)
-    assert ledger.mark_played(ledger.mark(1.0), 1.75)
+    assert ledger.mark_played(ledger.mark(), 1.75)
     assert ledger.heard_text(1.75) == "slow fast"
 
 
 def test_marks_that_a_clear_returns_at_once_prove_nothing() -> None:
     ledger = spoken("aaaa bbbb cccc dddd")
     ledger.send(160, 0.0)
-    first = ledger.mark(0.0)
+    first = ledger.mark()
     ledger.send(RATE, 0.0)
-    second = ledger.mark(0.0)
+    second = ledger.mark()
     assert ledger.mark_played(first, 0.1)
     barrier = ledger.clear(0.5)
     assert ledger.mark_played(second, 0.6), "it would have been played at 1.1 at the earliest"
@@ -92,9 +92,9 @@ def test_marks_that_a_clear_returns_at_once_prove_nothing() -> None:
 def test_a_mark_played_while_the_clear_was_on_its_way_counts() -> None:
     ledger = spoken("aaaa bbbb cccc dddd")
     ledger.send(160, 0.0)
-    first = ledger.mark(0.0)
+    first = ledger.mark()
     ledger.send(RATE // 2, 0.0)
-    second = ledger.mark(0.0)
+    second = ledger.mark()
     assert ledger.mark_played(first, 0.12)
     barrier = ledger.clear(0.55)
     assert ledger.mark_played(second, 0.62)
@@ -105,9 +105,9 @@ def test_a_mark_played_while_the_clear_was_on_its_way_counts() -> None:
 def test_a_barrier_that_never_comes_leaves_the_clocks_word() -> None:
     ledger = spoken("aaaa bbbb cccc dddd")
     ledger.send(160, 0.0)
-    first = ledger.mark(0.0)
+    first = ledger.mark()
     ledger.send(RATE, 0.0)
-    ledger.mark(0.0)
+    ledger.mark()
     assert ledger.mark_played(first, 0.1)
     ledger.clear(0.6)
     ledger.cut(1.6)
@@ -117,7 +117,7 @@ def test_a_barrier_that_never_comes_leaves_the_clocks_word() -> None:
 def test_marks_that_come_back_after_the_cut_prove_nothing() -> None:
     ledger = spoken("one two three four")
     ledger.send(2 * RATE, 0.0)
-    mark = ledger.mark(0.0)
+    mark = ledger.mark()
     ledger.cut(0.5)
     assert not ledger.mark_played(mark, 0.51)
     assert ledger.heard_text(2.0) == ""
@@ -126,7 +126,7 @@ def test_marks_that_come_back_after_the_cut_prove_nothing() -> None:
 def test_unknown_and_repeated_marks_are_not_ours() -> None:
     ledger = spoken("one two")
     ledger.send(RATE, 0.0)
-    mark = ledger.mark(0.0)
+    mark = ledger.mark()
     assert not ledger.mark_played("6.1", 0.5)
     assert ledger.mark_played(mark, 1.0)
     assert not ledger.mark_played(mark, 1.1)
@@ -135,9 +135,9 @@ def test_unknown_and_repeated_marks_are_not_ours() -> None:
 def test_a_mark_that_is_lost_is_covered_by_the_next_one() -> None:
     ledger = spoken("one two three four")
     ledger.send(RATE, 0.0)
-    ledger.mark(0.0)
+    ledger.mark()
     ledger.send(RATE, 1.0)
-    assert ledger.mark_played(ledger.mark(1.0), 2.0)
+    assert ledger.mark_played(ledger.mark(), 2.0)
     assert ledger.all_marks_played
     assert ledger.heard_text(2.0) == "one two three four"
 
@@ -145,7 +145,7 @@ def test_a_mark_that_is_lost_is_covered_by_the_next_one() -> None:
 def test_a_carrier_without_marks_is_believed_by_the_clock_in_the_end() -> None:
     ledger = spoken("one two three four")
     ledger.send(2 * RATE, 0.0)
-    ledger.mark(0.0)
+    ledger.mark()
     assert ledger.heard(3.9) == 0
     assert ledger.heard(4.0) == 2 * RATE
 
@@ -156,7 +156,7 @@ def test_words_that_were_never_synthesised_are_unheard() -> None:
     ledger.write("Second sentence.")
     ledger.synthesise(RATE, "First sentence.")
     ledger.send(RATE, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 1.0)
+    assert ledger.mark_played(ledger.mark(), 1.0)
     assert ledger.unheard_text(1.0).endswith("Second sentence.")
 
 
@@ -167,7 +167,7 @@ def test_a_voice_that_does_not_say_its_sentences_is_cut_over_all_of_them() -> No
     ledger.synthesise(2 * RATE)
     ledger.complete = True
     ledger.send(RATE, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 1.0)
+    assert ledger.mark_played(ledger.mark(), 1.0)
     assert ledger.heard_text(1.0) == "aaaa bbbb."
     assert ledger.unheard_text(1.0) == "cccc dddd."
 
@@ -178,7 +178,7 @@ def test_a_sentence_cut_while_it_was_still_being_made_is_not_taken_for_whole() -
     ledger.write(sentence)
     ledger.synthesise(RATE // 2, sentence)
     ledger.send(RATE // 2, 0.0)
-    assert ledger.mark_played(ledger.mark(0.0), 0.5)
+    assert ledger.mark_played(ledger.mark(), 0.5)
     heard = ledger.heard_text(0.5)
     assert heard == "this is"
     assert f"{heard} {ledger.unheard_text(0.5)}" == sentence

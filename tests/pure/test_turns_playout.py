@@ -83,5 +83,5 @@ def test_a_reply_without_sound_is_over_at_once() -> None:
 def test_the_closing_mark_is_sent_once_for_the_same_place() -> None:
     playout, _ = playing(1.0)
     list(playout.due(0.0))
-    assert playout.closing_mark(0.0) is not None
-    assert playout.closing_mark(0.1) is None
+    assert playout.closing_mark() is not None
+    assert playout.closing_mark() is None

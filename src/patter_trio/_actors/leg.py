@@ -39,12 +39,9 @@ class Leg:
         self._waiting = trio.lowlevel.ParkingLot()
         self._broken = False
         self.audio: AudioFormat = wire.audio
-        self.frames_sent = 0
-        self.clears_sent = 0
 
     def post_audio(self, frame: bytes, turn: int) -> None:
         """Plays a frame of a turn's sound."""
-        self.frames_sent += 1
         self._post(self._wire.encode_audio(frame), turn)
 
     def post_mark(self, name: str, turn: int) -> None:
@@ -59,7 +56,6 @@ class Leg:
         kept = deque(queued for queued in self._queue if queued.turn != turn)
         dropped = len(self._queue) - len(kept)
         self._queue = kept
-        self.clears_sent += 1
         self._post(self._wire.encode_clear(), None)
         return dropped
 

@@ -68,7 +68,7 @@ async def play(
         tick(trio.current_time())
         while not playout.sent_all:
             await progress.park()
-    last = playout.closing_mark(trio.current_time())
+    last = playout.closing_mark()
     if last is not None:
         leg.post_mark(last, turn)
     with trio.move_on_at(ledger.plays_until + _LAST_MARK_SECONDS):

@@ -100,7 +100,7 @@ class Floor:
             turn.gate.set(False)
             if turn.audible:
                 # Its echo tells exactly where the caller's ear stopped.
-                mark = turn.playout.closing_mark(held_at)
+                mark = turn.playout.closing_mark()
                 if mark is not None:
                     self.leg.post_mark(mark, turn.serial)
                 self.report.floor_held(turn.idx)

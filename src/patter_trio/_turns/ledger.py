@@ -35,7 +35,6 @@ class _Span:
 class _Mark:
     name: str
     position: int
-    sent_at: float
 
 
 class Ledger:
@@ -87,10 +86,10 @@ class Ledger:
         self.sent = min(self.sent + samples, self.synthesised)
         self._plays_until = max(self._plays_until, now) + samples / self._rate
 
-    def mark(self, now: float) -> str:
+    def mark(self) -> str:
         """A mark goes out behind all that was sent; returns its name."""
         self._marks += 1
-        mark = _Mark(f"{self._prefix}{self._marks}", self.sent, now)
+        mark = _Mark(f"{self._prefix}{self._marks}", self.sent)
         self._outstanding.append(mark)
         return mark.name
 
@@ -110,7 +109,7 @@ class Ledger:
     def clear(self, now: float) -> str:
         """A clear goes out; returns the name of the barrier mark that must follow it."""
         self._cleared_at = now
-        self._barrier = self.mark(now)
+        self._barrier = self.mark()
         return self._barrier
 
     @property

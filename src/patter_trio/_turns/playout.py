@@ -70,14 +70,14 @@ class Playout:
             self._since_mark += FRAME_SECONDS
             mark = None
             if fresh or self._since_mark >= _MARK_EVERY or self.sent_all:
-                mark = self._mark(now)
+                mark = self._mark()
             yield frame, mark
 
-    def closing_mark(self, now: float) -> str | None:
+    def closing_mark(self) -> str | None:
         """Sending stops for now: the mark that tells when the carrier has run dry, if one is due."""
-        return self._mark(now) if self._ledger.sent > self._marked else None
+        return self._mark() if self._ledger.sent > self._marked else None
 
-    def _mark(self, now: float) -> str:
+    def _mark(self) -> str:
         self._since_mark = 0.0
         self._marked = self._ledger.sent
-        return self._ledger.mark(now)
+        return self._ledger.mark()
