@@ -21,13 +21,16 @@ FLOORS: dict[int, tuple[str, ...]] = {
     1: ("_audio", "_text", "_wire", "_turns"),
     2: ("_actors",),
     3: ("_call",),
-    4: ("carriers", "stt", "llm", "tts", "vad", "engines", "_net", "observability", "_local"),
+    4: (
+        *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines"),
+        *("_net", "observability", "_local"),
+    ),
     5: ("_session", "_settings", "_callbacks", "_wall", "_server"),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo"),
 }
 TESTING = "testing"
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
-PROVIDERS = {"carriers", "stt", "llm", "tts", "vad", "engines"}
+PROVIDERS = {"carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines"}
 
 NETWORK = {
     "aiohttp", "anyio", "h11", "h2", "http", "httpcore", "httpx", "httpx2", "hypercorn", "requests", "select",

@@ -40,6 +40,7 @@ from .events import (
     Message,
     SpokenAudio,
     Transcript,
+    TurnWindow,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "STTProvider",
     "SpeechDetector",
     "TTSProvider",
+    "TurnDetector",
     "VADProvider",
     "Voice",
     "WebhookRequest",
@@ -139,6 +141,31 @@ class STTProvider(Protocol):
         ``hearing`` brings the call's whole sound in blocks of 40-60 ms in the format ``audio``, with the
         detector's edges between them; its end means that no more will come: give what is left and end.
         Raise :class:`RecognizerError` (or any exception) when the far side is lost: the call reconnects.
+        """
+        ...
+
+
+@runtime_checkable
+class TurnDetector(Protocol):
+    """Judges by sound and words whether a caller who is silent has finished.
+
+    One detector is shared by all calls of a session; it keeps nothing of a call between two questions.
+    """
+
+    @property
+    def name(self) -> str:
+        """A short name for metrics and logs."""
+        ...
+
+    @property
+    def threshold(self) -> float:
+        """The probability from which on the caller counts as finished, 0 to 1."""
+        ...
+
+    async def predict(self, window: TurnWindow) -> float:
+        """The probability that the caller has finished; heavy work goes off the event loop.
+
+        A detector that raises, or takes longer than a caller is held for, is dropped for that call.
         """
         ...
 

@@ -48,6 +48,7 @@ __all__ = [
     "TranscriptHeard",
     "TurnEnded",
     "TurnFailed",
+    "TurnWindow",
     "UserSpeechEnded",
     "UserSpeechEos",
     "UserSpeechStarted",
@@ -158,6 +159,24 @@ class SpeechEnded:
 
 HearingItem = SpeechAudio | SpeechStarted | SpeechEnded
 """What a recogniser receives, in order."""
+
+
+@attrs.frozen
+class TurnWindow:
+    """What a turn detector judges: the caller's latest sound and words, as they stand in a silence.
+
+    Args:
+        pcm: linear16 sound, one channel, at most the last 8 s of the call's hearing; it ends with the silence
+            that is being judged.
+        sample_rate: samples per second of ``pcm``.
+        transcript: the words of the running utterance so far, interim ones included; may be empty.
+        language: BCP 47 tag of the conversation.
+    """
+
+    pcm: bytes
+    sample_rate: int
+    transcript: str = ""
+    language: str = "en"
 
 
 @attrs.frozen
