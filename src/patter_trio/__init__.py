@@ -15,12 +15,16 @@ from __future__ import annotations
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
+from ._call.preempt import PreemptionCounts
 from ._patter import Patter, serve, session
 from ._server.limits import PortLimits
 from ._session import Session
 from ._settings import SessionSettings
+from ._turns.cancelled import CancelReport
 from ._turns.history import HistoryEntry
 from ._turns.latency import LatencyBreakdown, TurnMetrics
+from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
+from ._turns.usage import Usage
 from .carriers import Twilio
 from .errors import (
     AuthenticationError,
@@ -35,7 +39,7 @@ from .errors import (
     RateLimitError,
     RemoteProtocolError,
 )
-from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, Word
+from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, TurnWindow, Word
 from .llm import OpenAICompatibleLLM
 from .stt import MoonshineSTT
 from .tts import HibariTTS, NanoTTS
@@ -47,10 +51,12 @@ __all__ = [
     "Agent",
     "AudioFormat",
     "AuthenticationError",
+    "BackchannelStrategy",
     "Call",
     "CallControl",
     "CallInfo",
     "CallResult",
+    "CancelReport",
     "CapacityError",
     "EnergyVAD",
     "ErrorCode",
@@ -58,6 +64,7 @@ __all__ = [
     "HistoryEntry",
     "LLMChunk",
     "LatencyBreakdown",
+    "MinWordsStrategy",
     "MissingExtraError",
     "MoonshineSTT",
     "NanoTTS",
@@ -67,6 +74,7 @@ __all__ = [
     "PatterConnectionError",
     "PatterError",
     "PortLimits",
+    "PreemptionCounts",
     "ProviderError",
     "ProvisionError",
     "RateLimitError",
@@ -77,7 +85,9 @@ __all__ = [
     "SpokenAudio",
     "Transcript",
     "TurnMetrics",
+    "TurnWindow",
     "Twilio",
+    "Usage",
     "Word",
     "serve",
     "session",

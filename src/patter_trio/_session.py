@@ -12,7 +12,7 @@ from typing import Any
 import attrs
 import trio
 
-from ._actors.foreign import call_back, foreign
+from ._actors.foreign import call_back, foreign, unwrapped
 from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.agent import Agent
@@ -270,6 +270,8 @@ class Session:
                 llm=await self._open_provider(agent.llm),
                 tts=await self._open_provider(agent.tts),
                 vad=await self._open_provider(agent.vad),
+                turn_detector=await self._open_provider(agent.turn_detector),
+                hedge_llm=await self._open_provider(agent.hedge_llm),
             )
 
     async def _open_provider(self, provider: Any) -> Any:
@@ -388,10 +390,4 @@ async def open_session(settings: SessionSettings, agent: Agent | None) -> AsyncI
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened this nursery.
-        raise _only(group) from group.__cause__
-
-
-def _only(failure: BaseException) -> BaseException:
-    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
-        failure = failure.exceptions[0]
-    return failure
+        raise unwrapped(group) from group.__cause__

@@ -25,7 +25,7 @@ manager. ``@trio.as_safe_channel`` turns an async generator into exactly that, s
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping, Sequence
+from collections.abc import AsyncIterable, Awaitable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
@@ -44,6 +44,7 @@ from .events import (
 )
 
 __all__ = [
+    "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
     "LLMProvider",
@@ -167,6 +168,27 @@ class TurnDetector(Protocol):
 
         A detector that raises, or takes longer than a caller is held for, is dropped for that call.
         """
+        ...
+
+
+@runtime_checkable
+class BargeInStrategy(Protocol):
+    """Decides by the caller's words whether they take the floor.
+
+    Each call works with a copy of its own, made when the call begins. Either method may be ``async``; one
+    that raises, or that is not done when the caller has been held for long enough, has said no.
+    """
+
+    def evaluate(self, transcript: str, is_interim: bool, agent_speaking: bool) -> bool | Awaitable[bool]:
+        """Whether these words take the floor.
+
+        ``transcript`` is all that was said in the running utterance; ``is_interim`` says that its last words
+        may still change. The arguments are given by name.
+        """
+        ...
+
+    def reset(self) -> Awaitable[None] | None:
+        """The caller begins to speak: what was said before does not count."""
         ...
 
 

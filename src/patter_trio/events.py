@@ -49,11 +49,13 @@ __all__ = [
     "TurnEnded",
     "TurnFailed",
     "TurnWindow",
+    "UserAway",
     "UserSpeechEnded",
     "UserSpeechEos",
     "UserSpeechStarted",
     "UserState",
     "UtteranceOvertaken",
+    "UtterancePassedOver",
     "Word",
 ]
 
@@ -421,7 +423,8 @@ class FloorTaken(CallEvent):
     """The caller has the floor: the turn was cancelled, it has ended, and ``clear`` was sent.
 
     ``phase`` is what the agent was doing. ``onset_to_clear_ms`` counts from the detector's edge,
-    ``cancel_ms`` from the cancellation to the join of the turn's nursery.
+    ``cancel_ms`` from the cancellation to the join of the turn's nursery. ``report`` is the whole
+    :class:`patter_trio.CancelReport`.
     """
 
     name: ClassVar[str] = "floor_taken"
@@ -432,6 +435,25 @@ class FloorTaken(CallEvent):
     cancel_ms: float
     frames_unsent: int
     text_unheard: str
+    report: Any = None
+
+
+@attrs.frozen(kw_only=True)
+class UserAway(CallEvent):
+    """Nobody has spoken for ``silent_ms``: the caller seems to have left the phone."""
+
+    name: ClassVar[str] = "user_away"
+
+    silent_ms: int
+
+
+@attrs.frozen(kw_only=True)
+class UtterancePassedOver(CallEvent):
+    """Words over the agent that no strategy took for more than a sign of listening: they get no answer."""
+
+    name: ClassVar[str] = "utterance_passed_over"
+
+    text: str
 
 
 @attrs.frozen(kw_only=True)

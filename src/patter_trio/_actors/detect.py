@@ -8,6 +8,7 @@ import trio
 
 from .._audio import g711
 from .._turns.edges import CallerSpeech, SpeechTracker
+from .._turns.window import SoundWindow
 from ..abc import SpeechDetector
 from ..events import AudioFormat, AudioReceived, HearingItem, SpeechAudio, SpeechEnded, SpeechStarted
 from .channels import Level, LossySender
@@ -28,10 +29,12 @@ async def detect(
     speech: Level[CallerSpeech],
     hearing: LossySender[HearingItem],
     on_edge: Callable[[SpeechEdge], None],
+    window: SoundWindow | None = None,
 ) -> None:
     """Runs the detector in line and keeps ``speech`` true; the edges travel with the sound.
 
-    ``on_edge`` is called at each edge, before anything else learns of it through a channel.
+    ``on_edge`` is called at each edge, before anything else learns of it through a channel. ``window`` is
+    given all sound, for a turn detector to look at.
     """
     block: list[bytes] = []
     block_at = 0.0
@@ -40,7 +43,10 @@ async def detect(
             if not block:
                 block_at = frame.at
             block.append(frame.audio)
-            for probability in detector.feed(g711.decode(frame.audio, audio)):
+            pcm = g711.decode(frame.audio, audio)
+            if window is not None:
+                window.feed(pcm)
+            for probability in detector.feed(pcm):
                 edge = tracker.feed(probability)
                 now = trio.current_time()
                 if edge is None:
@@ -54,7 +60,7 @@ async def detect(
                     speech.set(CallerSpeech(True, tracker.voiced, now))
                 else:
                     item = SpeechEnded(max(0.0, heard_until - tracker.trailing_silence))
-                    speech.set(CallerSpeech(False, tracker.voiced, speech.value.since))
+                    speech.set(CallerSpeech(False, tracker.voiced, speech.value.since, now))
                 on_edge(item)
                 hearing.push(SpeechAudio(b"".join(block), block_at, tracker.speaking))
                 block.clear()

@@ -16,7 +16,7 @@ import trio
 
 from ..errors import PatterError, ProviderError
 
-__all__ = ["call_back", "foreign"]
+__all__ = ["call_back", "foreign", "unwrapped"]
 
 _log = logging.getLogger("patter_trio.callbacks")
 
@@ -56,6 +56,13 @@ def _ours(error: type[ProviderError], what: str, raised: Exception) -> ProviderE
 
 def _first(failure: Exception) -> Exception:
     while isinstance(failure, ExceptionGroup):
+        failure = failure.exceptions[0]
+    return failure
+
+
+def unwrapped(failure: BaseException) -> BaseException:
+    """What a group stands for when it holds one exception; a group of several stays one."""
+    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
         failure = failure.exceptions[0]
     return failure
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from .._turns.cancelled import CancelReport
 from .._turns.endpointing import Utterance
 from .._turns.latency import TurnMetrics
 from ..events import (
@@ -25,11 +26,13 @@ from ..events import (
     TurnEnded,
     TurnFailed,
     TurnKind,
+    UserAway,
     UserSpeechEnded,
     UserSpeechEos,
     UserSpeechStarted,
     UserState,
     UtteranceOvertaken,
+    UtterancePassedOver,
 )
 from .channels import LossySender
 from .foreign import call_back
@@ -159,9 +162,27 @@ class Reporter:
         """The gate opened again."""
         self.tell(FloorReleased, turn_idx=turn, held_ms=round(held * 1000))
 
-    def floor_taken(self, **fields: Any) -> None:
-        """The caller has the floor; ``fields`` are those of :class:`FloorTaken`."""
-        self.tell(FloorTaken, **fields)
+    def floor_taken(self, turn: int, cancel: CancelReport, onset_to_clear: float) -> None:
+        """The caller has the floor: the turn is cancelled and its sound cleared."""
+        self.tell(
+            FloorTaken,
+            turn_idx=turn,
+            phase=cancel.phase,
+            onset_to_clear_ms=round(onset_to_clear * 1000, 3),
+            cancel_ms=cancel.cancel_ms,
+            frames_unsent=cancel.frames_unsent,
+            text_unheard=cancel.text_unheard,
+            report=cancel,
+        )
+
+    def user_away(self, after: float) -> None:
+        """The caller has been silent for so long that they seem to have left the phone."""
+        self.user_state = "away"
+        self.tell(UserAway, silent_ms=round(after * 1000))
+
+    def passed_over(self, text: str) -> None:
+        """Words over the agent that did not take the floor and ask for no answer."""
+        self.tell(UtterancePassedOver, text=text)
 
     def turn_failed(self, turn: int, code: str, message: str) -> None:
         """A stage of the turn failed."""

@@ -35,7 +35,8 @@ async def play(
 ) -> None:
     """Sends at the ticker's pace while ``gate`` is open; returns when the last sample was heard.
 
-    ``marks`` counts the marks that the carrier has echoed.
+    ``marks`` counts the marks that the carrier has echoed. What fills the pause before the first piece of
+    ``sound`` comes into ``playout`` by another way, and gives way to it.
     """
     progress = trio.lowlevel.ParkingLot()
     started = False
@@ -59,6 +60,8 @@ async def play(
     with ticker.paced(tick):
         async with sound:
             async for piece in sound:
+                if playout.filling:
+                    playout.drop()
                 ledger.synthesise(len(piece.audio) // leg.audio.bytes_per_sample, piece.text, piece.words)
                 playout.push(piece.audio)
                 tick(trio.current_time())

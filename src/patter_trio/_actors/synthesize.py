@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterable, Callable
 
 import trio
 
@@ -15,14 +15,14 @@ __all__ = ["synthesize"]
 
 async def synthesize(
     voice: Voice,
-    sentences: trio.MemoryReceiveChannel[str],
+    sentences: AsyncIterable[str],
     target: AudioFormat,
     sound: trio.MemorySendChannel[SpokenAudio],
     on_first: Callable[[], None],
 ) -> None:
     """Speaks until the sentences end. ``on_first`` is called when the first sound exists."""
     started = False
-    with sentences, sound:
+    with sound:
         converter = Converter(voice.audio, target)
         async with voice.speak(sentences) as pieces:
             async for piece in pieces:

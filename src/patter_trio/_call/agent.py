@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
 from .._turns.endpointing import EndpointingSettings
-from ..abc import LLMProvider, Opens, STTProvider, TTSProvider, VADProvider
+from ..abc import BargeInStrategy, LLMProvider, Opens, STTProvider, TTSProvider, TurnDetector, VADProvider
 from ..errors import PatterConfigError
-from .checks import Check, function_or_none, mapping, number, text, text_or_none
+from .barge_in import BargeInMode, FloorRules
+from .checks import Check, function_or_none, mapping, number, number_or_none, one_of, text, text_or_none
 
 __all__ = ["Agent"]
 
@@ -26,6 +28,26 @@ def _provider(protocol: type[Any], methods: str) -> Check:
     return check
 
 
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list | tuple) else given
+
+
+def _strategies(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    needs = "a list of objects with evaluate(transcript, is_interim, agent_speaking) and reset()"
+    if not isinstance(value, tuple):
+        raise PatterConfigError(f"{attribute.name}={value!r} is not {needs}")
+    for strategy in value:
+        if isinstance(strategy, type) or not isinstance(strategy, BargeInStrategy):
+            raise PatterConfigError(f"{strategy!r} is no barge-in strategy", hint=f"it takes {needs}")
+        try:
+            copy.deepcopy(strategy)
+        except (TypeError, ValueError, copy.Error) as error:
+            raise PatterConfigError(
+                f"{strategy!r} cannot be copied, and each call needs its own: {error}",
+                hint="give it a __deepcopy__",
+            ) from error
+
+
 @attrs.frozen(kw_only=True)
 class Agent:
     """Who answers: what it is told, how it hears, thinks and speaks, and how it takes turns.
@@ -33,6 +55,8 @@ class Agent:
     Args:
         system_prompt: the instructions; ``{name}`` is replaced from ``variables``.
         first_message: said as soon as the line is open; a turn like any other, so it can be interrupted.
+        first_message_interruptible: ``False`` for a greeting that must be heard to its end; what the caller
+            says over it is answered afterwards.
         stt: speech to text.
         llm: the language model; give this or ``on_message``.
         tts: the voice.
@@ -41,14 +65,37 @@ class Agent:
             callee, history``) and, if it has a second required parameter, the :class:`CallControl`; it
             returns the answer, or is an async generator of its pieces.
         language: BCP 47 tag of the conversation.
-        variables: values for ``{name}`` in ``system_prompt`` and ``first_message``.
+        variables: values for ``{name}`` in every message that is set here.
         disable_phone_preamble: leave out the standard words that tell a model it is on the telephone.
         aggressive_first_flush: let the first sentence of a reply be cut at a comma, for a faster start.
-        llm_error_message: said when the model failed before anything of that turn reached the caller.
+        llm_error_message: said when the model failed before anything of its answer reached the caller.
+        long_turn_message: said when an answer has no sound ``long_turn_message_after_s`` seconds after the
+            caller's words were complete; it stops the moment the answer has.
+        long_turn_message_after_s: see there.
+        hedge_after_ms: ask a second time when the model has not begun to answer after so long; the first
+            request to speak answers, the other is cancelled. ``None`` never asks twice.
+        hedge_llm: who is asked the second time, if not the same model.
+        preemptive_generation: begin to answer words that are not final yet, and keep the answer if they stay
+            what they are. Only with ``llm``: a function may do what cannot be undone.
+        preemptive_min_stable_ms: how long words must stand still for that, where they end no sentence.
+        preemptive_max_misses: answers begun early and thrown away in one call before no more are begun.
         barge_in_threshold_ms: voiced speech over the agent that takes the floor; 0 makes the agent
             uninterruptible (the caller's words are still answered afterwards).
+        barge_in_mode: ``"pause_resume"`` falls silent at the caller's first sound and goes on if it was
+            nothing; ``"cancel"`` talks on until the interruption is certain.
+        barge_in_strategies: what decides by the caller's *words* whether they take the floor, in place of
+            ``barge_in_threshold_ms``; the first one that says yes is enough.
+        barge_in_confirm_ms: how long the agent pauses for that decision.
         min_endpointing_delay_ms: nothing is answered earlier after the detector's trailing edge.
         max_endpointing_delay_ms: the longest wait for the recogniser's final words after that edge.
+        adaptive_endpointing: learn from this caller's pauses how long to wait, between those two delays.
+        turn_detector: judges by sound and words whether a caller who is silent has finished.
+        max_semantic_hold_ms: how long after the trailing edge it may hold the agent back.
+        away_after_s: silence of both sides after which the caller counts as ``away``; ``None`` for never.
+        away_message: said then, as "Are you still there?".
+        away_hangup_after_s: silence after that which ends the call; ``None`` leaves the line open.
+        max_duration_s: the longest that a call may last.
+        goodbye_message: said before the call is ended for its length or the caller's silence.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -58,6 +105,7 @@ class Agent:
 
     system_prompt: str = attrs.field(validator=text)
     first_message: str = attrs.field(default="", validator=text)
+    first_message_interruptible: bool = True
     stt: STTProvider | Opens[STTProvider] | None = attrs.field(
         default=None, validator=_provider(STTProvider, "name and transcribe(hearing, audio, call)")
     )
@@ -76,9 +124,35 @@ class Agent:
     disable_phone_preamble: bool = False
     aggressive_first_flush: bool = False
     llm_error_message: str | None = attrs.field(default=None, validator=text_or_none)
+    long_turn_message: str | None = attrs.field(default=None, validator=text_or_none)
+    long_turn_message_after_s: float = attrs.field(default=4.0, validator=number(0))
+    hedge_after_ms: int | None = attrs.field(default=None, validator=number_or_none(0))
+    hedge_llm: LLMProvider | Opens[LLMProvider] | None = attrs.field(
+        default=None, validator=_provider(LLMProvider, "name, model and stream(messages, tools, *, call_id)")
+    )
+    preemptive_generation: bool = False
+    preemptive_min_stable_ms: int = attrs.field(default=300, validator=number(0))
+    preemptive_max_misses: int = attrs.field(default=20, validator=number(1, whole=True))
     barge_in_threshold_ms: int = attrs.field(default=300, validator=number(0))
+    barge_in_mode: BargeInMode = attrs.field(
+        default="pause_resume", validator=one_of("pause_resume", "cancel")
+    )
+    barge_in_strategies: tuple[BargeInStrategy, ...] = attrs.field(
+        default=(), converter=_tuple, validator=_strategies
+    )
+    barge_in_confirm_ms: int = attrs.field(default=1500, validator=number(100))
     min_endpointing_delay_ms: int = attrs.field(default=100, validator=number(0))
     max_endpointing_delay_ms: int = attrs.field(default=1500, validator=number(0))
+    adaptive_endpointing: bool = False
+    turn_detector: TurnDetector | Opens[TurnDetector] | None = attrs.field(
+        default=None, validator=_provider(TurnDetector, "name, threshold and async predict(window)")
+    )
+    max_semantic_hold_ms: int = attrs.field(default=1200, validator=number(1))
+    away_after_s: float | None = attrs.field(default=15.0, validator=number_or_none(0.1))
+    away_message: str = attrs.field(default="", validator=text)
+    away_hangup_after_s: float | None = attrs.field(default=None, validator=number_or_none(0.1))
+    max_duration_s: float = attrs.field(default=3600.0, validator=number(1))
+    goodbye_message: str = attrs.field(default="", validator=text)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 
@@ -89,12 +163,40 @@ class Agent:
             )
         if self.max_endpointing_delay_ms < self.min_endpointing_delay_ms:
             raise PatterConfigError("max_endpointing_delay_ms is smaller than min_endpointing_delay_ms")
+        if self.on_message is not None and self.preemptive_generation:
+            raise PatterConfigError(
+                "preemptive_generation would call on_message for words that may not stay what they are",
+                hint="use it with llm=",
+            )
+        if self.on_message is not None and (self.hedge_after_ms is not None or self.hedge_llm is not None):
+            raise PatterConfigError("on_message is never asked twice", hint="hedge_… goes with llm=")
+        if self.hedge_llm is not None and self.hedge_after_ms is None:
+            raise PatterConfigError("hedge_llm is never asked", hint="say when, with hedge_after_ms=")
+        if self.barge_in_strategies and not self.barge_in_threshold_ms:
+            raise PatterConfigError(
+                "barge_in_threshold_ms=0 lets nobody interrupt, so barge_in_strategies would never be asked"
+            )
+        if self.away_after_s is None and (self.away_message or self.away_hangup_after_s is not None):
+            raise PatterConfigError("away_after_s=None: the caller never counts as away")
 
     @property
     def endpointing(self) -> EndpointingSettings:
         """The delays as the pure core takes them."""
         return EndpointingSettings(
-            min_delay=self.min_endpointing_delay_ms / 1000, max_delay=self.max_endpointing_delay_ms / 1000
+            min_delay=self.min_endpointing_delay_ms / 1000,
+            max_delay=self.max_endpointing_delay_ms / 1000,
+            adaptive=self.adaptive_endpointing,
+            semantic_hold=0.0 if self.turn_detector is None else self.max_semantic_hold_ms / 1000,
+        )
+
+    @property
+    def floor_rules(self) -> FloorRules:
+        """What takes the floor from this agent."""
+        return FloorRules(
+            threshold=self.barge_in_threshold_ms / 1000,
+            mode=self.barge_in_mode,
+            strategies=self.barge_in_strategies,
+            confirm=self.barge_in_confirm_ms / 1000,
         )
 
     def require_pipeline(self) -> None:

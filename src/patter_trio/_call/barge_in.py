@@ -1,81 +1,79 @@
 """Who has the floor: the only module that cancels a turn.
 
-Two stages. The detector's edge closes the gate at once, so that nothing more is sent; speech that lasts
-cancels the turn, waits for its nursery to join, and only then clears the carrier's buffer. No frame of the
-turn can follow that clear, because the player no longer exists. Speech that does not last opens the gate
-again, and the agent goes on at the very sample where it stopped.
+Two stages. The detector's edge closes the gate at once, so that nothing more is sent; speech that lasts, or
+words that a strategy takes for more than a sign of listening, cancel the turn. Its nursery joins, and only
+then is the carrier's buffer cleared: no frame of the turn can follow that clear, because the player no longer
+exists. Otherwise the gate opens again, and the agent goes on at the very sample where it stopped.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Literal
 
 import attrs
 import trio
 
 from .._actors.channels import Level
+from .._actors.foreign import call_back
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
 from .._turns.edges import CallerSpeech
-from .._turns.endpointing import Utterance
+from .._turns.endpointing import CallerWords
+from ..abc import BargeInStrategy
+from .inbox import Inbox
 from .turn import Turn
 
-__all__ = ["Floor", "Inbox"]
+__all__ = ["BargeInMode", "Floor", "FloorRules"]
+
+BargeInMode = Literal["pause_resume", "cancel"]
 
 # A carrier that has not echoed the mark behind a clear by then is believed by the clock instead.
 _BARRIER_SECONDS = 1.0
 
 
-class Inbox:
-    """Utterances on their way to the conversation; those that come during a turn wait here."""
+@attrs.frozen
+class FloorRules:
+    """What takes the floor from an agent; times in seconds.
 
-    def __init__(self, utterances: trio.MemoryReceiveChannel[Utterance]) -> None:
-        self._utterances = utterances
-        self._early: list[Utterance] = []
+    Args:
+        threshold: voiced speech that does; 0 for an agent that may not be interrupted.
+        mode: whether the agent pauses while that is not decided.
+        strategies: what decides by words instead; the first that says yes is enough.
+        confirm: how long those may hold the agent back.
+    """
 
-    async def next(self) -> Utterance:
-        """What the caller said that was not answered yet.
+    threshold: float
+    mode: BargeInMode = "pause_resume"
+    strategies: tuple[BargeInStrategy, ...] = ()
+    confirm: float = 1.5
 
-        Raises:
-            trio.EndOfChannel: the caller is gone, nothing more will come.
-        """
-        if not self._early:
-            return await self._utterances.receive()
-        # Everything that was said over one turn gets one answer.
-        queued, self._early = self._early, []
-        text = " ".join(utterance.text for utterance in queued)
-        return attrs.evolve(queued[-1], text=text, speech_started=queued[0].speech_started)
-
-    async def peek(self) -> Utterance:
-        """Waits for the next utterance with words to arrive, and leaves it for :meth:`next`.
-
-        One without words that comes here was a noise that did not take the floor: it is nobody's to answer.
-        """
-        while True:
-            utterance = await self._utterances.receive()
-            if utterance.text:
-                self._early.append(utterance)
-                return utterance
+    def of_a_call(self) -> FloorRules:
+        """The same with strategies that no other call shares."""
+        return attrs.evolve(self, strategies=copy.deepcopy(self.strategies))
 
 
 @attrs.define(eq=False)
 class Floor:
-    """The rules of one call's floor.
+    """The rules of one call's floor, at work.
 
     Args:
+        rules: what takes it.
         speech: whether the caller speaks, written by the detector.
+        words: what the caller says, written by whoever listens.
         gone: whether the line is gone.
         inbox: the utterances as they are committed.
-        threshold: seconds of voiced speech that take the floor; 0 for an agent that may not be interrupted.
     """
 
+    rules: FloorRules
     speech: Level[CallerSpeech]
+    words: Level[CallerWords]
     gone: Level[bool]
     inbox: Inbox
     leg: Leg
     report: Reporter
-    threshold: float
 
     async def run(self, turn: Turn, body: Callable[[], Awaitable[None]]) -> None:
         """Runs a turn's body and takes the floor from it when the caller does.
@@ -84,70 +82,155 @@ class Floor:
         """
         async with trio.open_nursery() as watchers:
             watchers.start_soon(self._watch_line, turn)
-            watchers.start_soon(self._watch_words, turn)
-            if self.threshold:
-                watchers.start_soon(self._watch_speech, turn)
+            if turn.interruptible:
+                watchers.start_soon(self._watch_utterances, turn)
+                if self.rules.threshold:
+                    watchers.start_soon(self._watch_speech, turn)
             await body()
             watchers.cancel_scope.cancel()
         if turn.floor_lost:
             await self._settle(turn)
 
-    async def _watch_speech(self, turn: Turn) -> None:
-        """Hold at the edge; confirm, or go on."""
-        while True:
-            await self.speech.wait_for(lambda speech: speech.speaking)
-            held_at = trio.current_time()
-            turn.gate.set(False)
-            if turn.audible:
-                # Its echo tells exactly where the caller's ear stopped.
-                mark = turn.playout.closing_mark()
-                if mark is not None:
-                    self.leg.post_mark(mark, turn.serial)
-                self.report.floor_held(turn.idx)
-            speech = await self.speech.wait_for(
-                lambda speech: speech.voiced >= self.threshold or not speech.speaking
-            )
-            if speech.voiced >= self.threshold:
-                if turn.played_out(trio.current_time()):
-                    # They speak after the very end of it: there is nothing left to take.
-                    turn.gate.set(True)
-                else:
-                    self._cut(turn)
-                return
-            turn.gate.set(True)
-            if turn.audible:
-                self.report.floor_released(turn.idx, trio.current_time() - held_at)
+    # --- hold, confirm or go on -----------------------------------------------------------------------------
 
-    async def _watch_words(self, turn: Turn) -> None:
-        """Words that reach us without an edge overtake an answer that nobody has heard yet."""
+    async def _watch_speech(self, turn: Turn) -> None:
+        while not turn.floor_lost:
+            await self.speech.wait_for(lambda speech: speech.speaking)
+            onset = trio.current_time()
+            held = self._hold(turn)
+            if self.rules.strategies:
+                await self._confirm_by_words(turn, held, onset)
+            elif await self._lasts():
+                if not self._cut(turn):
+                    # They speak over the very end: only the last mark is missing.
+                    turn.gate.set(True)
+                return
+            else:
+                self._go_on(turn, held, onset)
+
+    def _hold(self, turn: Turn) -> bool:
+        """Closes the gate at the edge; whether the caller can notice it."""
+        if self.rules.mode == "cancel" and turn.audible:
+            return False
+        turn.gate.set(False)
+        if turn.audible:
+            # Its echo tells exactly where the caller's ear stopped.
+            mark = turn.playout.closing_mark()
+            if mark is not None:
+                self.leg.post_mark(mark, turn.serial)
+            self.report.floor_held(turn.idx)
+        return turn.audible
+
+    def _go_on(self, turn: Turn, held: bool, onset: float) -> None:
+        turn.gate.set(True)
+        if held:
+            self.report.floor_released(turn.idx, trio.current_time() - onset)
+
+    async def _lasts(self) -> bool:
+        """Whether the caller's voice lasts for as long as it takes."""
+        threshold = self.rules.threshold
+        speech = await self.speech.wait_for(lambda speech: speech.voiced >= threshold or not speech.speaking)
+        return speech.voiced >= threshold
+
+    async def _confirm_by_words(self, turn: Turn, held: bool, onset: float) -> None:
+        """Asks the strategies until one says yes, or nothing more will come of this speech."""
+        for strategy in self.rules.strategies:
+            await self._ask(strategy.reset, strategy)
+        with trio.move_on_after(self.rules.confirm) as window:
+            if await self._agreed(turn):
+                self._cut(turn)
+        if not turn.floor_lost:
+            self._go_on(turn, held, onset)
+            if window.cancelled_caught:
+                # The agent talks on, but a caller who talks on too may still say the word.
+                await self._agreed_while_speaking(turn)
+
+    async def _agreed(self, turn: Turn) -> bool:
+        """Whether a strategy says yes to what is understood from now on, up to the end of this speech."""
+        seen = self.words.value.serial
+        while True:
+            words = await self.words.wait_for(lambda words: words.serial != seen)  # noqa: B023
+            seen = words.serial
+            if await self._take_the_floor(turn, words.text, is_interim=not words.is_final):
+                return True
+            if words.is_final and not self.speech.value.speaking:
+                return False
+
+    async def _agreed_while_speaking(self, turn: Turn) -> None:
+        async def until_silent() -> None:
+            await self.speech.wait_for(lambda speech: not speech.speaking)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(until_silent)
+            if await self._agreed(turn):
+                self._cut(turn)
+            nursery.cancel_scope.cancel()
+
+    async def _take_the_floor(self, turn: Turn, transcript: str, *, is_interim: bool) -> bool:
+        """Whether the first strategy says yes to these words."""
+        if not transcript:
+            return False
+        for strategy in self.rules.strategies:
+            question = partial(
+                strategy.evaluate,
+                transcript=transcript,
+                is_interim=is_interim,
+                agent_speaking=turn.audible,
+            )
+            if await self._ask(question, strategy):
+                return True
+        return False
+
+    async def _ask(self, question: Callable[[], object], strategy: BargeInStrategy) -> object:
+        name = f"barge-in strategy {type(strategy).__name__}"
+        return await call_back(question, name=name, deadline=max(self.rules.confirm, 0.1))
+
+    # --- words and the line ---------------------------------------------------------------------------------
+
+    async def _watch_utterances(self, turn: Turn) -> None:
+        """Words that are committed during a turn.
+
+        They overtake an answer that nobody has heard yet. Where strategies decide, they decide on these too:
+        the recogniser may have been slower than the hold.
+        """
+        by_words = bool(self.rules.threshold and self.rules.strategies)
         while True:
             try:
-                await self.inbox.peek()
+                utterance = await self.inbox.peek()
             except trio.EndOfChannel:
                 return
-            if not turn.audible:
+            if by_words:
+                takes = await self._take_the_floor(turn, utterance.text, is_interim=False)
+            else:
+                takes = not turn.audible
+            if takes:
                 self._cut(turn)
                 return
+            if by_words:
+                self.inbox.pass_over(utterance)
 
     async def _watch_line(self, turn: Turn) -> None:
         await self.gone.wait_for(bool)
         turn.scope.cancel()
 
-    def _cut(self, turn: Turn) -> None:
-        if turn.times.ended is not None:
-            # It ended in the very moment in which the caller took the floor: there is nothing to take.
-            return
+    # --- taking it ------------------------------------------------------------------------------------------
+
+    def _cut(self, turn: Turn) -> bool:
+        """Cancels the turn; ``False`` for one that ended in this very moment: there is nothing to take."""
         now = trio.current_time()
+        if turn.times.ended is not None or turn.played_out(now) or turn.floor_lost:
+            return False
         speech = self.speech.value
         turn.floor_lost = True
         turn.times.floor_lost = speech.since if speech.speaking else now
         turn.scope.cancel()
         turn.times.cancelled = now
+        return True
 
     async def _settle(self, turn: Turn) -> None:
         """After the join: clear what the carrier still holds, learn what was heard, and tell how it went."""
         now = trio.current_time()
-        phase: Literal["thinking", "speaking"] = "speaking" if turn.audible else "thinking"
         turn.times.cleared = now
         if turn.audible:
             self.leg.clear(turn.serial)
@@ -156,13 +239,7 @@ class Floor:
             with trio.move_on_after(_BARRIER_SECONDS):
                 await turn.marks.wait_for(lambda _: turn.ledger.settled or self.gone.value)
             turn.ledger.cut(now)
-        onset = turn.times.floor_lost if turn.times.floor_lost is not None else now
-        cancelled = turn.times.cancelled if turn.times.cancelled is not None else now
-        self.report.floor_taken(
-            turn_idx=turn.idx,
-            phase=phase,
-            onset_to_clear_ms=round((now - onset) * 1000, 3),
-            cancel_ms=round((now - cancelled) * 1000, 3),
-            frames_unsent=turn.playout.frames_queued,
-            text_unheard=turn.ledger.unheard_text(now),
-        )
+        turn.conclude(now)
+        if turn.cancel is not None:
+            onset = turn.times.floor_lost if turn.times.floor_lost is not None else now
+            self.report.floor_taken(turn.idx, turn.cancel, now - onset)

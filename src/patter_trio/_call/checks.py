@@ -10,7 +10,16 @@ from attrs import Attribute
 
 from ..errors import PatterConfigError
 
-__all__ = ["Check", "function_or_none", "mapping", "number", "text", "text_or_none"]
+__all__ = [
+    "Check",
+    "function_or_none",
+    "mapping",
+    "number",
+    "number_or_none",
+    "one_of",
+    "text",
+    "text_or_none",
+]
 
 Check = Callable[[Any, "Attribute[Any]", Any], None]
 
@@ -28,6 +37,27 @@ def number(least: float, *, whole: bool = False) -> Check:
         ):
             what = "a whole number" if whole else "a number"
             raise PatterConfigError(f"{attribute.name} must be {what} of at least {least}, not {value!r}")
+
+    return check
+
+
+def number_or_none(least: float) -> Check:
+    """A number of at least ``least``, or nothing."""
+    check_number = number(least)
+
+    def check(settings: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value is not None:
+            check_number(settings, attribute, value)
+
+    return check
+
+
+def one_of(*names: str) -> Check:
+    """One of these words."""
+
+    def check(_: Any, attribute: Attribute[Any], value: Any) -> None:
+        if value not in names:
+            raise PatterConfigError(f"{attribute.name} must be one of {', '.join(names)}, not {value!r}")
 
     return check
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 import trio
 
 from .._actors.channels import Level
+from ..errors import PatterError
 from ..events import CallInfo
+from .inbox import Say
 
 __all__ = ["CallControl"]
 
@@ -16,6 +20,17 @@ class CallControl:
     def __init__(self, info: CallInfo) -> None:
         self._info = info
         self._hang_up = Level(False)
+        self._say: Callable[[Say], Awaitable[None]] | None = None
+        self._commit: Callable[[], None] | None = None
+
+    def connect(self, say: Callable[[Say], Awaitable[None]], commit: Callable[[], None]) -> None:
+        """The call is up: this is how it is made to speak, and to take the caller's words as complete."""
+        self._say = say
+        self._commit = commit
+
+    def disconnect(self) -> None:
+        """The call is over."""
+        self._say = self._commit = None
 
     @property
     def call_id(self) -> str:
@@ -41,6 +56,34 @@ class CallControl:
     def is_hung_up(self) -> bool:
         """Whether a hang-up was asked for."""
         return self._hang_up.value
+
+    async def say(self, text: str, *, interruptible: bool = True) -> None:
+        """Says something in the agent's voice; returns when it is queued, not when it was heard.
+
+        While an answer is being written it is said as part of it, behind what is written already: words
+        before a slow look-up, for example. Otherwise, and always with ``interruptible=False``, it is a turn
+        of its own behind the one that runs. What the caller says over words that they may not interrupt is
+        answered afterwards.
+
+        Raises:
+            PatterError: the call is over, or not up yet.
+        """
+        if self._say is None:
+            raise PatterError(f"call {self.call_id} is not up: nothing can be said in it")
+        await self._say(Say(text, interruptible))
+
+    def commit_user_turn(self) -> None:
+        """Takes what the caller has said so far as complete, without waiting for a silence.
+
+        For a key that ends dictation, a push-to-talk button, or a detector of your own. Where the caller has
+        said nothing, nothing happens.
+
+        Raises:
+            PatterError: the call is over, or not up yet.
+        """
+        if self._commit is None:
+            raise PatterError(f"call {self.call_id} is not up: there is nobody to listen to")
+        self._commit()
 
     async def hangup(self) -> None:
         """Ends the call as soon as the agent's current turn was heard (or cut)."""

@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import attrs
 import trio
 
-from .._actors.channels import Level
-from .._actors.foreign import foreign
+from .._actors.foreign import foreign, unwrapped
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
 from .._actors.ticker import Ticker
-from .._text.prompt import GO_ON, fill, system_message
+from .._text.prompt import GO_ON, fill
 from .._text.sentences import SentenceChunker
 from .._turns.endpointing import Utterance
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
-from ..abc import LLMProvider, TTSProvider, Voice
+from .._turns.usage import Tally
+from ..abc import TTSProvider
 from ..errors import LanguageModelError, VoiceError
 from ..events import CallInfo, TurnKind
 from .agent import Agent
-from .barge_in import Floor, Inbox
+from .barge_in import Floor
 from .control import CallControl
-from .scripts import fixed_script, function_script, model_script
-from .turn import Script, Turn, run_turn
+from .inbox import Agenda, Leave, Say
+from .preempt import Preempted, Preemption
+from .replies import Replies
+from .scripts import fixed_script
+from .turn import Filler, Script, Stagehands, Turn, run_turn
 
 __all__ = ["Conversation"]
 
@@ -46,7 +51,7 @@ class Conversation:
 
     ``waiting`` are words of the caller that no heard answer belongs to yet; ``cut_off`` is what the agent
     had still to say when the caller took the floor, and ``unfinished`` the question it was answering when
-    the answer was not written yet.
+    the answer was not written yet. ``left`` is why the agent's side ended the call, if it did.
     """
 
     info: CallInfo
@@ -54,19 +59,29 @@ class Conversation:
     leg: Leg
     ticker: Ticker
     floor: Floor
-    inbox: Inbox
     report: Reporter
     control: CallControl
-    gone: Level[bool]
     history: History
+    preemption: Preemption | None = None
     metrics: list[TurnMetrics] = attrs.field(factory=list[TurnMetrics])
     current: Turn | None = None
+    left: str = ""
+    _replies: Replies = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: Replies(self.info, self.agent, self.history, self.control), takes_self=True
+        ),
+    )
     _waiting: str = ""
-    _cut_off: str = ""
+    _cut_off: Say | None = None
     _unfinished: str = ""
     _ended: bool = False
     _idx: int = 0
     _serial: int = 0
+
+    @property
+    def _gone(self) -> bool:
+        return self.floor.gone.value
 
     async def run(self) -> None:
         """Greets, answers until the caller is gone or the agent hangs up.
@@ -77,7 +92,7 @@ class Conversation:
         tts = self.agent.tts
         assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         greeting = fill(self.agent.first_message, self.agent.variables)
-        self._cut_off = greeting
+        self._cut_off = Say(greeting, self.agent.first_message_interruptible) if greeting else None
         failures = 0
         while True:
             turns = len(self.metrics)
@@ -108,7 +123,7 @@ class Conversation:
                         opening.deadline = float("inf")
                         ours = True
                         try:
-                            await self._talk(voice, tts.name)
+                            await self._talk(Stagehands(voice, tts.name, self.leg, self.ticker, self.report))
                             self._ended = True
                         except (VoiceError, trio.Cancelled):
                             ours = False
@@ -121,117 +136,191 @@ class Conversation:
                 raise error.__cause__ from None
             raise
 
-    async def _talk(self, voice: Voice, voice_name: str) -> None:
+    async def _talk(self, hands: Stagehands) -> None:
         """Answers with one opened voice; raises the VoiceError of the turn that found it broken."""
-        if self._cut_off and not self.control.is_hung_up and not self.gone.value:
+        if self.preemption is None:
+            await self._attend(hands)
+            return
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.preemption.run, partial(self._begin_early, hands))
+                await self._attend(hands)
+                nursery.cancel_scope.cancel()
+        except BaseExceptionGroup as group:
+            raise unwrapped(group) from None
+
+    # --- what is next ---------------------------------------------------------------------------------------
+
+    async def _attend(self, hands: Stagehands) -> None:
+        if self._cut_off is not None and not self.control.is_hung_up and not self._gone:
             # The greeting, or what a voice that broke had still to say.
-            await self._say(self._cut_off, "say" if self.metrics else "greeting", voice, voice_name)
-        while not self.control.is_hung_up:
+            await self._say(self._cut_off, hands, "say" if self.metrics else "greeting")
+        while True:
             try:
-                utterance = await self.inbox.next()
+                item = await self._next()
             except trio.EndOfChannel:
                 return
-            self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
-            self._idx = utterance.turn_idx
-            if self.gone.value:
-                self._remember_user()
-            elif self._waiting:
-                await self._answer(utterance, voice, voice_name)
-            # The floor was taken by a sound without words: the agent takes up what it was saying.
-            elif self._unfinished:
-                await self._go_on(utterance, voice, voice_name)
-            elif self._cut_off:
-                await self._say(self._cut_off, "say", voice, voice_name)
+            match item:
+                case Leave():
+                    await self._drop_early()
+                    await self._leave(item.reason, hands)
+                    return
+                case Say():
+                    await self._drop_early()
+                    await self._say(item, hands)
+                case Utterance():
+                    await self._take_up(item, hands)
+                case None:
+                    await self._drop_early()
+                    if await self._call_back(hands):
+                        return
 
-    async def _answer(self, utterance: Utterance, voice: Voice, voice_name: str) -> None:
-        script = self._reply_script(self._waiting, self._waiting)
-        turn = await self._take_turn(
-            "reply", script, voice, voice_name, user_text=self._waiting, utterance=utterance
-        )
+    async def _next(self) -> Agenda | None:
+        """What is to be attended to; ``None`` when nobody has said anything for too long."""
+        if self.preemption is not None:
+            self.preemption.allow()
+        quiet_since = trio.current_time()
+        while True:
+            with trio.move_on_at(quiet_since + self._patience):
+                return await self.floor.inbox.next()
+            speech = self.floor.speech.value
+            spoke = trio.current_time() if speech.speaking else speech.until
+            if spoke <= quiet_since:
+                return None
+            quiet_since = spoke
+
+    @property
+    def _patience(self) -> float:
+        away, leaves = self.agent.away_after_s, self.agent.away_hangup_after_s
+        if self.report.user_state == "away":
+            return float("inf") if leaves is None else leaves
+        return float("inf") if away is None else away
+
+    async def _call_back(self, hands: Stagehands) -> bool:
+        """Asks whether the caller is still there; when they were asked before, ends the call."""
+        if self.report.user_state == "away":
+            await self._leave("caller_silent", hands)
+            return True
+        self.report.user_away(self._patience)
+        if self.agent.away_message:
+            await self._say(Say(fill(self.agent.away_message, self.agent.variables)), hands)
+        return False
+
+    async def _leave(self, reason: str, hands: Stagehands) -> None:
+        """Says goodbye, unless the agent has said all it wanted itself."""
+        self.left = reason
+        goodbye = fill(self.agent.goodbye_message, self.agent.variables)
+        if goodbye and reason != "agent_hung_up" and not self._gone:
+            await self._say(Say(goodbye, interruptible=False), hands)
+
+    async def _take_up(self, utterance: Utterance, hands: Stagehands) -> None:
+        self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
+        self._idx = utterance.turn_idx
+        if self._gone or self.control.is_hung_up:
+            self._remember_user()
+        elif self._waiting:
+            await self._answer(utterance, hands)
+        # The floor was taken by a sound without words: the agent takes up what it was saying.
+        elif self._unfinished:
+            await self._go_on(utterance, hands)
+        elif self._cut_off is not None:
+            await self._say(self._cut_off, hands)
+
+    # --- answers --------------------------------------------------------------------------------------------
+
+    async def _answer(self, utterance: Utterance, hands: Stagehands) -> None:
+        early = None if self.preemption is None else await self.preemption.claim(self._waiting)
+        if early is not None:
+            turn = await self._take_early(early, utterance)
+        else:
+            script = self._replies.script(self._waiting, self._waiting)
+            turn = self._open_turn("reply", user_text=self._waiting, utterance=utterance, tally=script.tally)
+            await self._take_turn(turn, script, hands, self._filler)
         message = self.agent.llm_error_message
-        silent = isinstance(turn.error, LanguageModelError) and not turn.audible and not turn.floor_lost
-        if silent and message and not self.gone.value:
-            await self._say(message, "say", voice, voice_name)
+        silent = isinstance(turn.error, LanguageModelError) and not turn.answered and not turn.floor_lost
+        if silent and message and not self._gone:
+            await self._say(Say(message), hands)
 
-    async def _go_on(self, utterance: Utterance, voice: Voice, voice_name: str) -> None:
+    @property
+    def _filler(self) -> Filler | None:
+        text = self.agent.long_turn_message
+        return Filler(text, self.agent.long_turn_message_after_s) if text else None
+
+    async def _go_on(self, utterance: Utterance, hands: Stagehands) -> None:
         """Continues an answer that was cut before the model had written all of it."""
+        await self._drop_early()
         question, told = self._unfinished, self.history.entries[-1].text if self.history.entries else ""
-        script = self._reply_script(question, GO_ON, told)
-        turn = await self._take_turn("reply", script, voice, voice_name, utterance=utterance)
-        if turn.floor_lost and not self._unfinished and not self._cut_off:
+        script = self._replies.script(question, GO_ON, told)
+        turn = self._open_turn("reply", utterance=utterance, tally=script.tally)
+        await self._take_turn(turn, script, hands, self._filler)
+        if turn.floor_lost and not self._unfinished and self._cut_off is None:
             self._unfinished = question
 
-    async def _say(self, text: str, kind: TurnKind, voice: Voice, voice_name: str) -> None:
-        await self._take_turn(kind, fixed_script(text), voice, voice_name, text=text)
+    async def _say(self, say: Say, hands: Stagehands, kind: TurnKind = "say") -> None:
+        turn = self._open_turn(kind, text=say.text, interruptible=say.interruptible)
+        await self._take_turn(turn, fixed_script(say.text), hands)
 
-    def _reply_script(self, question: str, message: str, told: str = "") -> Script:
-        """Where the answer comes from: a function gets the caller's question, a model the message.
+    # --- answers that are begun early -----------------------------------------------------------------------
 
-        ``told`` is the part of the function's answer that was heard already.
-        """
-        agent = self.agent
-        if agent.on_message is not None:
-            event = {
-                "text": question,
-                "call_id": self.info.call_id,
-                "caller": self.info.caller,
-                "callee": self.info.callee,
-                "history": self.history.transcript(),
-            }
-            return function_script(agent.on_message, event, self.control, told)
-        assert isinstance(agent.llm, LLMProvider), "checked by Agent.require_pipeline, opened by the session"
-        system = system_message(
-            agent.system_prompt, agent.variables, phone_preamble=not agent.disable_phone_preamble
-        )
-        messages = [
-            {"role": "system", "content": system},
-            *self.history.messages(),
-            {"role": "user", "content": message},
-        ]
-        return model_script(agent.llm, messages, self.info.call_id)
+    def _begin_early(self, hands: Stagehands, words: str) -> tuple[Turn, Callable[[], Awaitable[None]]]:
+        """Opens a turn for words that are not committed; it works behind its gate and tells nobody."""
+        user_text = " ".join(filter(None, [self._waiting, words]))
+        script = self._replies.script(user_text, user_text)
+        turn = self._open_turn("reply", user_text=user_text, tally=script.tally)
+        turn.committed = False
+        turn.gate.set(False)
+        return turn, lambda: run_turn(turn, script, self._chunker(), hands, self._filler)
 
-    async def _take_turn(
-        self,
-        kind: TurnKind,
-        script: Script,
-        voice: Voice,
-        voice_name: str,
-        *,
-        user_text: str = "",
-        text: str = "",
-        utterance: Utterance | None = None,
-    ) -> Turn:
-        self._cut_off = self._unfinished = ""
-        turn = self._open_turn(kind, user_text, text, utterance)
-        chunker = SentenceChunker(
+    async def _take_early(self, early: Preempted, utterance: Utterance) -> Turn:
+        turn = early.turn
+        _note_utterance(turn.times, utterance)
+        turn.commit(trio.current_time(), self._idx)
+        await self._hold_floor(turn, early.joined.wait)
+        return turn
+
+    async def _drop_early(self) -> None:
+        if self.preemption is not None:
+            await self.preemption.claim("")
+
+    # --- turns ----------------------------------------------------------------------------------------------
+
+    def _chunker(self) -> SentenceChunker:
+        return SentenceChunker(
             language=self.agent.language, aggressive_first_flush=self.agent.aggressive_first_flush
         )
+
+    async def _take_turn(
+        self, turn: Turn, script: Script, hands: Stagehands, filler: Filler | None = None
+    ) -> None:
+        await self._hold_floor(turn, lambda: run_turn(turn, script, self._chunker(), hands, filler))
+
+    async def _hold_floor(self, turn: Turn, body: Callable[[], Awaitable[None]]) -> None:
+        self._cut_off, self._unfinished = None, ""
         self.current = turn
         try:
-            await self.floor.run(
-                turn,
-                lambda: run_turn(
-                    turn, script, chunker, voice, voice_name, self.leg, self.ticker, self.report
-                ),
-            )
+            await self.floor.run(turn, body)
         finally:
             # Also when the whole call is being cancelled: nothing in here waits.
             self.current = None
             self._close_turn(turn)
         if isinstance(turn.error, VoiceError):
             raise turn.error
-        return turn
 
-    def _open_turn(self, kind: TurnKind, user_text: str, text: str, utterance: Utterance | None) -> Turn:
+    def _open_turn(
+        self,
+        kind: TurnKind,
+        *,
+        user_text: str = "",
+        text: str = "",
+        interruptible: bool = True,
+        utterance: Utterance | None = None,
+        tally: Tally | None = None,
+    ) -> Turn:
         self._serial += 1
         ledger = Ledger(self._serial, self.leg.audio.sample_rate)
         times = TurnTimes(trio.current_time())
         if utterance is not None:
-            times.speech_started = utterance.speech_started
-            times.speech_ended = utterance.speech_ended
-            times.trailing_silence = utterance.trailing_silence
-            times.final = utterance.final_at
-            times.committed = utterance.committed_at
+            _note_utterance(times, utterance)
         return Turn(
             serial=self._serial,
             idx=self._idx,
@@ -241,6 +330,8 @@ class Conversation:
             playout=Playout(self.leg.audio, ledger, lead=self.agent.playout_lead_ms / 1000),
             times=times,
             text=text,
+            interruptible=interruptible,
+            tally=tally or Tally(),
         )
 
     def _close_turn(self, turn: Turn) -> None:
@@ -248,9 +339,10 @@ class Conversation:
         now = trio.current_time()
         turn.times.ended = turn.times.ended if turn.times.ended is not None else now
         turn.ledger.cut(now)
+        if turn.cancel is None:
+            turn.conclude(turn.times.ended)
         heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)
-        overtaken = turn.floor_lost and not heard
-        if overtaken and turn.user_text:
+        if turn.floor_lost and not heard and turn.user_text:
             self.report.overtaken(turn.user_text)
         else:
             if turn.user_text:
@@ -260,7 +352,12 @@ class Conversation:
             if turn.floor_lost and turn.user_text and not turn.written:
                 self._unfinished = turn.user_text
             elif turn.floor_lost or isinstance(turn.error, VoiceError):
-                self._cut_off = turn.rest(now)
+                rest = turn.rest(now)
+                self._cut_off = Say(rest, turn.interruptible) if rest else None
+        self._remember_passed(turn)
+        self._report_turn(turn, heard, now)
+
+    def _report_turn(self, turn: Turn, heard: str, now: float) -> None:
         if turn.audible:
             duration = turn.ledger.heard(now) / self.leg.audio.sample_rate
             self.report.agent_speech_ended(turn.idx, duration, interrupted=turn.floor_lost)
@@ -277,3 +374,19 @@ class Conversation:
         if self._waiting:
             self.history.add(HistoryEntry("user", self._waiting, self.report.wall(), turn_idx=self._idx))
             self._waiting = ""
+
+    def _remember_passed(self, turn: Turn) -> None:
+        """Signs of listening are remembered where they were made, and answered by nobody."""
+        for utterance in self.floor.inbox.take_passed(turn.ledger.plays_until):
+            self.report.passed_over(utterance.text)
+            self.history.add(
+                HistoryEntry("user", utterance.text, self.report.wall(), turn_idx=utterance.turn_idx)
+            )
+
+
+def _note_utterance(times: TurnTimes, utterance: Utterance) -> None:
+    times.speech_started = utterance.speech_started
+    times.speech_ended = utterance.speech_ended
+    times.trailing_silence = utterance.trailing_silence
+    times.final = utterance.final_at
+    times.committed = utterance.committed_at

@@ -7,16 +7,19 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any
 
+import attrs
 import trio
 
+from .._actors.foreign import foreign
 from .._text.repetition import Repetition
+from .._turns.usage import Tally
 from ..abc import LLMProvider
 from ..errors import LanguageModelError
-from ..events import Message
+from ..events import LLMChunk, Message
 from .control import CallControl
 from .turn import Script
 
-__all__ = ["fixed_script", "function_script", "model_script"]
+__all__ = ["Hedge", "fixed_script", "function_script", "model_script"]
 
 
 # What may still come behind the last word: a count of tokens, the end of the body.
@@ -39,9 +42,20 @@ def function_script(
     return Script(_from_function(function, event, control, Repetition(told)), "on_message", name)
 
 
-def model_script(model: LLMProvider, messages: Sequence[Message], call_id: str) -> Script:
+@attrs.frozen
+class Hedge:
+    """A second request, made when the first has not spoken ``after`` seconds; the first to speak answers."""
+
+    model: LLMProvider
+    after: float
+
+
+def model_script(
+    model: LLMProvider, messages: Sequence[Message], call_id: str, hedge: Hedge | None = None
+) -> Script:
     """Says what the model answers."""
-    return Script(_from_model(model, messages, call_id), model.name, model.model)
+    tally = Tally()
+    return Script(_from_model(model, messages, call_id, tally, hedge), model.name, model.model, tally)
 
 
 @trio.as_safe_channel
@@ -67,18 +81,101 @@ async def _from_function(
 
 @trio.as_safe_channel
 async def _from_model(
-    model: LLMProvider, messages: Sequence[Message], call_id: str
+    model: LLMProvider, messages: Sequence[Message], call_id: str, tally: Tally, hedge: Hedge | None
 ) -> AsyncGenerator[str, None]:
+    if hedge is None:
+        chunks = _answer(model, messages, call_id, tally)
+    else:
+        chunks = _first_to_speak(model, hedge, messages, call_id, tally)
+    async with chunks as answer:
+        async for chunk in answer:
+            if chunk.type == "text" and chunk.content:
+                tally.pieces += 1
+                yield chunk.content
+            elif chunk.type == "usage":
+                tally.used(chunk)
+
+
+@trio.as_safe_channel
+async def _answer(
+    model: LLMProvider, messages: Sequence[Message], call_id: str, tally: Tally
+) -> AsyncGenerator[LLMChunk, None]:
+    """One request's chunks up to ``done``, and the count of tokens that may come behind it."""
+    tally.asked()
     async with model.stream(messages, None, call_id=call_id) as chunks:
         async for chunk in chunks:
-            if chunk.type == "text":
-                yield chunk.content
-            elif chunk.type == "done":
+            yield chunk
+            if chunk.type == "done":
                 break
         # A stream that is left early costs its connection, but the last sentence does not wait for it.
         with trio.move_on_after(_AFTER_DONE_SECONDS):
-            async for _ in chunks:
-                pass
+            async for chunk in chunks:
+                if chunk.type == "usage":
+                    tally.used(chunk)
+
+
+class _Race:
+    """Two requests, of which the first to say anything goes on and the other one is cancelled."""
+
+    def __init__(self, messages: Sequence[Message], call_id: str, tally: Tally) -> None:
+        self._messages = messages
+        self._call_id = call_id
+        self._tally = tally
+        self._scopes = (trio.CancelScope(), trio.CancelScope())
+        self._winner: int | None = None
+        self._decided = trio.Event()
+        self.failures: list[LanguageModelError] = []
+        self.broke_off = False
+
+    async def run(self, number: int, model: LLMProvider, outlet: trio.MemorySendChannel[LLMChunk]) -> None:
+        """Makes a request and gives its chunks from the moment it has won."""
+        with outlet, self._scopes[number]:
+            try:
+                with foreign(LanguageModelError, model.name):
+                    async with _answer(model, self._messages, self._call_id, self._tally) as answer:
+                        async for chunk in answer:
+                            if self._winner is None:
+                                self._win(number)
+                            await outlet.send(chunk)
+            except LanguageModelError as error:
+                self.failures.append(error)
+                self.broke_off = self._winner == number
+                self._decided.set()
+        if self._winner != number:
+            self._tally.lost()
+
+    def _win(self, number: int) -> None:
+        self._winner = number
+        self._decided.set()
+        self._scopes[1 - number].cancel()
+        self._tally.hedges_won += number
+
+    async def run_second(self, hedge: Hedge, outlet: trio.MemorySendChannel[LLMChunk]) -> None:
+        """Makes the second request if the first is late or has failed."""
+        with outlet:
+            with trio.move_on_after(hedge.after):
+                await self._decided.wait()
+            if self._winner is None:
+                self._tally.hedges += 1
+                await self.run(1, hedge.model, outlet)
+
+
+@trio.as_safe_channel
+async def _first_to_speak(
+    model: LLMProvider, hedge: Hedge, messages: Sequence[Message], call_id: str, tally: Tally
+) -> AsyncGenerator[LLMChunk, None]:
+    race = _Race(messages, call_id, tally)
+    to_us, chunks = trio.open_memory_channel[LLMChunk](0)
+    async with trio.open_nursery() as nursery:
+        with to_us:
+            nursery.start_soon(race.run, 0, model, to_us.clone())
+            nursery.start_soon(race.run_second, hedge, to_us.clone())
+        async for chunk in chunks:
+            yield chunk
+    if race.broke_off:
+        raise race.failures[-1]
+    if len(race.failures) == 2:
+        raise race.failures[0]
 
 
 def _takes_control(function: Callable[..., Any]) -> bool:

@@ -17,11 +17,13 @@ class CallerSpeech:
         speaking: between the positive and the trailing edge.
         voiced: seconds of voiced windows since the positive edge, the windows that made it included.
         since: clock time of the positive edge.
+        until: clock time of the trailing edge, of a speech that is over.
     """
 
     speaking: bool = False
     voiced: float = 0.0
     since: float = 0.0
+    until: float = 0.0
 
 
 class SpeechTracker:

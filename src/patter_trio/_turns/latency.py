@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import attrs
 
+from .cancelled import CancelReport
+from .usage import Usage
+
 __all__ = ["LatencyBreakdown", "TurnMetrics", "TurnTimes"]
 
 
@@ -34,7 +37,17 @@ class LatencyBreakdown:
 
 @attrs.frozen
 class TurnMetrics:
-    """The record of one turn, emitted when it ends, however it ends."""
+    """The record of one turn, emitted when it ends, however it ends.
+
+    Args:
+        preempted: the answer was begun before the caller's words were final.
+        filled: the pause before the answer was filled with ``long_turn_message``.
+        hedges: requests made because the first one was slow, and of those ``hedges_won`` the first to speak.
+        usage: what the model was asked and gave.
+        wasted: the same for requests whose answers nobody needed; without the provider's own count a piece
+            of text counts as a token.
+        cancel: for a turn that was cancelled, what it was doing and how it stopped.
+    """
 
     turn_index: int
     kind: str
@@ -48,6 +61,13 @@ class TurnMetrics:
     audio_heard_seconds: float
     timestamp: float
     error_code: str | None = None
+    preempted: bool = False
+    filled: bool = False
+    hedges: int = 0
+    hedges_won: int = 0
+    usage: Usage = attrs.field(factory=Usage)
+    wasted: Usage = attrs.field(factory=Usage)
+    cancel: CancelReport | None = None
 
 
 @attrs.define
@@ -85,4 +105,5 @@ class TurnTimes:
 
 
 def _ms(start: float | None, end: float | None) -> float | None:
-    return None if start is None or end is None else round((end - start) * 1000, 3)
+    # An answer that was begun before the words were final has its first token before the commit: no wait.
+    return None if start is None or end is None else round(max(0.0, end - start) * 1000, 3)

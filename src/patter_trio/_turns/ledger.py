@@ -24,11 +24,17 @@ _MARKS_DEAD_AFTER = 2.0
 
 @attrs.define
 class _Span:
-    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is."""
+    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is.
+
+    A ``passing`` one fills a pause and is no part of the answer: what was not heard of it is not owed.
+    ``cut_from`` is how long its sound was before the rest of it was forgotten.
+    """
 
     text: str | None
     start: int
     words: list[Word] = attrs.field(factory=list[Word])
+    passing: bool = False
+    cut_from: int | None = None
 
 
 @attrs.define
@@ -74,12 +80,24 @@ class Ledger:
         """A sentence was given to the voice."""
         self._written.append(sentence)
 
-    def synthesise(self, samples: int, text: str | None = None, words: tuple[Word, ...] = ()) -> None:
+    def synthesise(
+        self, samples: int, text: str | None = None, words: tuple[Word, ...] = (), *, passing: bool = False
+    ) -> None:
         """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning."""
-        if text is not None or not self._spans:
-            self._spans.append(_Span(text, self.synthesised))
+        if text is not None or not self._spans or self._spans[-1].passing != passing:
+            self._spans.append(_Span(text, self.synthesised, passing=passing))
         self._spans[-1].words.extend(words)
         self.synthesised += samples
+
+    def forget_unsent(self) -> None:
+        """What fills a pause is not needed any more: the part of it that was not sent never will be."""
+        for number, span in enumerate(self._spans):
+            if span.passing and span.cut_from is None:
+                last = number == len(self._spans) - 1
+                end = self.synthesised if last else self._spans[number + 1].start
+                span.cut_from = end - span.start
+        self.synthesised = self.sent
+        self._spans = [span for span in self._spans if span.start < self.sent]
 
     def send(self, samples: int, now: float) -> None:
         """Sound went out to the carrier, which plays it after what it already holds."""
@@ -161,30 +179,37 @@ class Ledger:
 
     def _split(self, now: float) -> tuple[str, str]:
         heard = self.heard(now)
+        passing = [span for span in self._spans if span.passing]
+        own = [span for span in self._spans if not span.passing]
         everything = " ".join(self._written)
-        if self.complete and self.synthesised and heard >= self.synthesised:
-            return everything, ""
-        if any(span.text is None for span in self._spans):
-            spans = [_Span(everything, 0, [w for span in self._spans for w in span.words])]
+        if any(span.text is None for span in own):
+            own = [_Span(everything, own[0].start, [w for span in own for w in span.words])]
+            known = len(self._written)
         else:
-            spans = self._spans
+            known = len(own)
+        spans = [*passing, *own]
+        filler: list[str] = []
         told: list[str] = []
         rest: list[str] = []
         for number, span in enumerate(spans):
             last = number == len(spans) - 1
             end = self.synthesised if last else spans[number + 1].start
             before, after = self._split_span(span, end, heard, finished=self.complete or not last)
-            told += before
-            rest += after
-        known = len(spans) if spans is self._spans else len(self._written)
+            if span.passing:
+                filler += before
+            else:
+                told += before
+                rest += after
+        if self.complete and self.synthesised and heard >= self.synthesised:
+            return " ".join(filter(None, [*filler, everything])), ""
         rest += [word for sentence in self._written[known:] for word in split_words(sentence)]
-        return " ".join(told), " ".join(rest)
+        return " ".join([*filler, *told]), " ".join(rest)
 
     def _split_span(
         self, span: _Span, end: int, heard: int, *, finished: bool
     ) -> tuple[list[str], list[str]]:
         words = split_words(span.text or "")
-        if finished and heard >= end:
+        if finished and heard >= end and span.cut_from in (None, end - span.start):
             return words, []
         played = heard - span.start
         if played <= 0:
@@ -195,6 +220,7 @@ class Ledger:
             letters = len(" ".join(words))
             expected = letters / _CHARACTERS_PER_SECOND * self._rate
             length = end - span.start if finished else max(end - span.start, expected)
+            length = length if span.cut_from is None else span.cut_from
             budget = letters * min(1.0, played / max(length, 1))
             count = _words_within(words, budget)
         return words[:count], words[count:]

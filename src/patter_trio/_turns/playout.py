@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from .._audio.frame import FRAME_SECONDS
-from ..events import AudioFormat
+from ..events import AudioFormat, SpokenAudio
 from .ledger import Ledger
 
 __all__ = ["Playout"]
@@ -20,6 +20,7 @@ class Playout:
 
     Sound leaves in 20 ms frames and stays at most ``lead`` seconds ahead of the caller's ear. While the
     gate is closed nothing leaves; when it opens again the next sample is the one that follows the last.
+    ``filling`` says that what is queued only fills the pause before the answer.
     """
 
     def __init__(self, audio: AudioFormat, ledger: Ledger, *, lead: float) -> None:
@@ -32,14 +33,32 @@ class Playout:
         self._finished = False
         self._since_mark = 0.0
         self._marked = 0
+        self.filling = False
 
     def push(self, sound: bytes) -> None:
         """Adds sound to the queue."""
         self._queue += sound
 
+    def fill(self, piece: SpokenAudio) -> None:
+        """Adds sound that fills the pause before the answer, until :meth:`drop`."""
+        self.filling = True
+        samples = len(piece.audio) // self._audio.bytes_per_sample
+        self._ledger.synthesise(samples, piece.text, piece.words, passing=True)
+        self._queue += piece.audio
+
+    def drop(self) -> None:
+        """The pause is over: what was there to fill it and was not sent is forgotten."""
+        self.filling = False
+        self._queue.clear()
+        self._ledger.forget_unsent()
+
     def finish(self) -> None:
         """No more sound will come; the last frame is filled up with silence."""
         self._finished = True
+        self.pad()
+
+    def pad(self) -> None:
+        """Fills up the last frame with silence, so that all there is can be sent."""
         short = -len(self._queue) % self._frame
         self._queue += self._audio.silence * (short // self._audio.bytes_per_sample)
 

@@ -1,0 +1,285 @@
+"""The nursery of a call: its actors, and the channels and levels between them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Literal
+
+import trio
+
+from .._actors.channels import Level, LossySender, open_lossy_channel
+from .._actors.detect import SpeechEdge, detect
+from .._actors.hear import HearingCounts, hear
+from .._actors.judge import Question, judge
+from .._actors.leg import Leg
+from .._actors.listen import Commit, EdgeSeen, Heard, listen
+from .._actors.observe import Reporter
+from .._actors.ticker import Ticker
+from .._actors.transcribe import Reconnection, transcribe
+from .._turns.edges import CallerSpeech, SpeechTracker
+from .._turns.endpointing import CallerWords, Endpointing
+from .._turns.history import History
+from .._turns.latency import TurnMetrics
+from .._turns.window import SoundWindow
+from ..abc import MediaSocket, MediaWire, STTProvider, TurnDetector, VADProvider
+from ..errors import CarrierLostError
+from ..events import AudioReceived, CallInfo, DigitReceived, HearingItem, SpeechStarted, TurnWindow
+from .agent import Agent
+from .barge_in import Floor
+from .control import CallControl
+from .conversation import Conversation
+from .inbox import Agenda, Inbox, Leave, Say
+from .preempt import Preemption, PreemptionCounts
+
+__all__ = ["EndReason", "House"]
+
+# Half a second of frames: a detector that is further behind answers too late to be of use.
+_FRAMES = 25
+# About 1 s of 60 ms blocks, and the edges between them.
+_HEARING = 20
+# Edges and results: the listener does nothing that waits, so this only rides out a burst.
+_HEARD = 64
+# What waits for the agent's attention while it may not be interrupted.
+_AGENDA = 16
+
+# What a turn detector sees: the models that there are were trained on 8 s.
+_WINDOW_SECONDS = 8.0
+
+# After the line is gone the recogniser may still finish the caller's last words for the transcript.
+_LAST_WORDS_SECONDS = 2.0
+
+# A turn that is still running when the call has lasted as long as it may can end within this time.
+_LAST_TURN_SECONDS = 10.0
+_GOODBYE_SECONDS = 20.0
+
+EndReason = Literal[
+    "caller_hung_up",
+    "agent_hung_up",
+    "caller_silent",
+    "max_duration",
+    "carrier_lost",
+    "carrier_silent",
+    "carrier_stalled",
+    "stt_failed",
+    "tts_failed",
+    "drained",
+    "error",
+]
+
+_ENDINGS: dict[str, EndReason] = {
+    "stopped": "caller_hung_up",
+    "lost": "carrier_lost",
+    "silent": "carrier_silent",
+    "agent_hung_up": "agent_hung_up",
+    "caller_silent": "caller_silent",
+    "max_duration": "max_duration",
+}
+
+
+class House:
+    """Everything that lives as long as one call is up.
+
+    What happens on the line travels in this direction: hear, detect, transcribe, listen, conversation.
+    """
+
+    def __init__(
+        self,
+        info: CallInfo,
+        agent: Agent,
+        socket: MediaSocket,
+        wire: MediaWire,
+        *,
+        ticker: Ticker,
+        report: Reporter,
+        control: CallControl,
+        history: History,
+        counts: HearingCounts,
+        reconnection: Reconnection,
+    ) -> None:
+        self._info = info
+        self._agent = agent
+        self._socket = socket
+        self._wire = wire
+        self._report = report
+        self._control = control
+        self._counts = counts
+        self._reconnection = reconnection
+        self._speech = Level(CallerSpeech())
+        self._words = Level(CallerWords())
+        self._gone = Level(False)
+        self._leg = Leg(socket, wire)
+        self._ending: EndReason = "agent_hung_up"
+        self._frames: LossySender[AudioReceived]
+        self._hearing: LossySender[HearingItem]
+        self._frames, self._frames_in = open_lossy_channel(_FRAMES)
+        self._hearing, self._hearing_in = open_lossy_channel(_HEARING)
+        self._heard, self._heard_in = trio.open_memory_channel[Heard](_HEARD)
+        self._agenda, agenda_in = trio.open_memory_channel[Agenda](_AGENDA)
+        self._preemption = None
+        if agent.preemptive_generation:
+            stable = agent.preemptive_min_stable_ms / 1000
+            self._preemption = Preemption(self._words, stable, agent.preemptive_max_misses)
+        rules, inbox = agent.floor_rules.of_a_call(), Inbox(agenda_in)
+        floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report)
+        self._conversation = Conversation(
+            info, agent, self._leg, ticker, floor, report, control, history, self._preemption
+        )
+
+    @property
+    def metrics(self) -> list[TurnMetrics]:
+        """The records of the turns so far."""
+        return self._conversation.metrics
+
+    @property
+    def preemption_counts(self) -> PreemptionCounts:
+        """What came of replies that were begun early."""
+        return PreemptionCounts() if self._preemption is None else self._preemption.counts
+
+    async def run(self) -> EndReason:
+        """Lives until the line is gone or the agent's side ends the call, and says which.
+
+        Raises:
+            CarrierLostError: the socket ended without a goodbye.
+            PatterError: something broke that the call cannot go on without.
+        """
+        agent, wire = self._agent, self._wire
+        assert isinstance(agent.vad, VADProvider), "checked by Agent.require_pipeline, opened by the session"
+        assert isinstance(agent.stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
+        detector = agent.vad.open_detector(wire.audio.sample_rate)
+        tracker = SpeechTracker(agent.vad.thresholds, detector.window)
+        window = None
+        transcripts, verdicts = self._heard.clone(), self._heard.clone()
+        questions, questions_in = trio.open_memory_channel[Question](1)
+        endpointing = Endpointing(agent.endpointing)
+
+        def ask(silence: int, words: str) -> None:
+            assert window is not None, "only an agent with a turn detector has silences to judge"
+            seen = TurnWindow(window.sound(), window.sample_rate, words, agent.language)
+            try:
+                questions.send_nowait(Question(silence, seen))
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                # It is still busy with the last question, or given up: the next one comes soon, or none.
+                return
+
+        async def detect_speech() -> None:
+            with self._heard:
+                await detect(
+                    self._frames_in,
+                    detector,
+                    tracker,
+                    wire.audio,
+                    self._speech,
+                    self._hearing,
+                    lambda edge: self._on_edge(edge, tracker),
+                    window,
+                )
+
+        async def listen_to_the_caller() -> None:
+            with self._agenda, questions:
+                await listen(self._heard_in, endpointing, self._agenda, self._words, self._report, ask)
+
+        async with trio.open_nursery() as nursery:
+            if isinstance(agent.turn_detector, TurnDetector):
+                window = SoundWindow(_WINDOW_SECONDS, wire.audio.sample_rate)
+                patience = agent.max_semantic_hold_ms / 1000
+                nursery.start_soon(
+                    judge, questions_in, agent.turn_detector, verdicts, patience, self._info.call_id
+                )
+            else:
+                verdicts.close()
+            nursery.start_soon(self._leg.write)
+            nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
+            nursery.start_soon(detect_speech)
+            nursery.start_soon(
+                transcribe,
+                agent.stt,
+                self._hearing_in,
+                wire.audio,
+                self._info,
+                transcripts,
+                self._reconnection,
+            )
+            nursery.start_soon(listen_to_the_caller)
+            nursery.start_soon(self._hang_up_when_asked)
+            nursery.start_soon(self._end_in_time, nursery.cancel_scope)
+            self._control.connect(self._say, self._commit)
+            try:
+                await self._conversation.run()
+            finally:
+                self._control.disconnect()
+            nursery.cancel_scope.cancel()
+        self._counts.frames_dropped = self._frames.dropped
+        self._counts.blocks_dropped = self._hearing.dropped
+        if self._conversation.left and not self._gone.value:
+            self._ending = _ENDINGS[self._conversation.left]
+        if self._ending == "carrier_lost":
+            raise CarrierLostError("the carrier closed the media socket without a stop")
+        return self._ending
+
+    # --- the line -------------------------------------------------------------------------------------------
+
+    async def _hear_the_line(self, scope: trio.CancelScope) -> None:
+        how = await hear(self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts)
+        self._ending = _ENDINGS[how]
+        self._gone.set(True)
+        if self._conversation.current is not None:
+            self._conversation.current.wake()
+        scope.deadline = trio.current_time() + _LAST_WORDS_SECONDS
+
+    def _on_mark(self, name: str) -> bool:
+        current = self._conversation.current
+        return current is not None and current.mark_played(name)
+
+    def _on_digit(self, digit: str) -> None:
+        self._report.tell(DigitReceived, digit=digit)
+
+    def _on_edge(self, edge: SpeechEdge, tracker: SpeechTracker) -> None:
+        now = trio.current_time()
+        starting = isinstance(edge, SpeechStarted)
+        if starting:
+            self._report.user_speech_started(tracker.confidence, edge.at)
+            seen = EdgeSeen(True, now - tracker.onset_delay)
+        else:
+            began = self._speech.value.since - tracker.onset_delay
+            length = now - tracker.trailing_silence - began
+            self._report.user_speech_ended(length, tracker.confidence, edge.at)
+            seen = EdgeSeen(False, now, tracker.trailing_silence)
+        try:
+            self._heard.send_nowait(seen)
+        except trio.WouldBlock:
+            # Nobody has listened for dozens of edges: the voice hangs, and its deadline ends that.
+            self._counts.edges_dropped += 1
+
+    # --- what the agent's side wants ------------------------------------------------------------------------
+
+    async def _say(self, say: Say) -> None:
+        current = self._conversation.current
+        if say.interruptible and current is not None and await current.interject(say.text):
+            return
+        await self._post(say)
+
+    def _commit(self) -> None:
+        try:
+            self._heard.send_nowait(Commit())
+        except trio.WouldBlock:
+            self._counts.edges_dropped += 1
+
+    async def _hang_up_when_asked(self) -> None:
+        await self._control.wait_hangup()
+        await self._post(Leave("agent_hung_up"))
+
+    async def _end_in_time(self, scope: trio.CancelScope) -> None:
+        """A call that has lasted as long as it may ends with a goodbye, or soon after without."""
+        await trio.sleep(self._agent.max_duration_s)
+        with trio.move_on_after(_LAST_TURN_SECONDS):
+            await self._post(Leave("max_duration"))
+            await trio.sleep_forever()
+        if self._conversation.left:
+            await trio.sleep(_GOODBYE_SECONDS)
+        self._ending = "max_duration"
+        scope.cancel()
+
+    async def _post(self, item: Agenda) -> None:
+        """Puts something on the agenda, unless the line is gone and nothing more is taken up."""
+        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
+            await self._agenda.send(item)

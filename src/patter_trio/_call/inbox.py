@@ -1,0 +1,97 @@
+"""What the agent has to attend to, in order: the caller's utterances, and what it is told to say."""
+
+from __future__ import annotations
+
+from collections import deque
+
+import attrs
+import trio
+
+from .._turns.endpointing import Utterance
+
+__all__ = ["Agenda", "Inbox", "Leave", "Say"]
+
+
+@attrs.frozen
+class Say:
+    """Fixed words; ``interruptible`` is whether the caller may take the floor from them."""
+
+    text: str
+    interruptible: bool = True
+
+
+@attrs.frozen
+class Leave:
+    """The call is to end, for this reason, with a goodbye if there is one."""
+
+    reason: str
+
+
+Agenda = Utterance | Say | Leave
+
+
+class Inbox:
+    """What is on its way to the conversation; what comes during a turn waits here."""
+
+    def __init__(self, items: trio.MemoryReceiveChannel[Agenda]) -> None:
+        self._items = items
+        self._early: deque[Agenda] = deque()
+        self._passed: list[Utterance] = []
+
+    async def next(self) -> Agenda:
+        """What is next.
+
+        Raises:
+            trio.EndOfChannel: the caller is gone, nothing more will come.
+        """
+        if not self._early:
+            return await self._items.receive()
+        item = self._early.popleft()
+        # Everything that was said over one turn gets one answer.
+        while isinstance(item, Utterance) and self._early and isinstance(self._early[0], Utterance):
+            item = _joined(item, self._early.popleft())
+        return item
+
+    async def peek(self) -> Utterance:
+        """Waits for the next utterance with words to arrive, and leaves it for :meth:`next`.
+
+        One without words that comes here was a noise that did not take the floor: it is nobody's to answer.
+        """
+        while True:
+            item = await self._items.receive()
+            if not isinstance(item, Utterance):
+                self._early.append(item)
+            elif item.text:
+                self._early.append(item)
+                return item
+
+    def pass_over(self, utterance: Utterance) -> None:
+        """These words, which came by :meth:`peek`, are not to take the floor."""
+        self._early.remove(utterance)
+        self._passed.append(utterance)
+
+    def take_passed(self, spoke_until: float) -> list[Utterance]:
+        """The words that were passed over in a turn whose sound went on until then.
+
+        What was said as it ended is more than a sign of listening: it goes back, and is answered.
+        """
+        passed, self._passed = self._passed, []
+        replies = [utterance for utterance in passed if _ended(utterance) > spoke_until - _AS_IT_ENDED]
+        self._early.extendleft(reversed(replies))
+        return [utterance for utterance in passed if utterance not in replies]
+
+
+# "Shall I book it?" – "Yes": it comes about as the agent ends.
+_AS_IT_ENDED = 1.0
+
+
+def _ended(utterance: Utterance) -> float:
+    if utterance.speech_ended is None:
+        return utterance.committed_at
+    return utterance.speech_ended - utterance.trailing_silence
+
+
+def _joined(first: Utterance, second: Agenda) -> Utterance:
+    assert isinstance(second, Utterance)
+    text = " ".join(filter(None, [first.text, second.text]))
+    return attrs.evolve(second, text=text, speech_started=first.speech_started)
