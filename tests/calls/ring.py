@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import attrs
 import trio
 
-from patter_trio import Agent, CallResult, Patter, Session, Twilio
+from patter_trio import Agent, Call, CallResult, Patter, Session, Twilio
 from patter_trio.events import CallEvent, FloorReleased, FloorTaken, TurnEnded
 from patter_trio.testing import (
     Caller,
@@ -95,15 +96,42 @@ def twilio(caller: str = "+15557654321") -> SimulatedTwilio:
 
 
 async def ring_async(
-    who: Agent, caller: Caller, conditions: LineConditions | None = None, **options: Any
+    who: Agent,
+    caller: Caller,
+    conditions: LineConditions | None = None,
+    *,
+    on_call: Callable[[Call], Awaitable[Any]] | None = None,
+    **options: Any,
 ) -> Rung:
-    """Places one call and waits for its end; the session is left in order."""
+    """Places one call and waits for its end; the session is left in order.
+
+    ``on_call`` is run beside the call once that is up, with the running :class:`Call`.
+    """
     events: list[CallEvent] = []
+    accepted = trio.Event()
+
+    def note(event: CallEvent) -> None:
+        events.append(event)
+        accepted.set()
+
     before = trio.lowlevel.current_statistics().tasks_living
-    async with patter().session(who, port=None, on_event=events.append, **options) as session:
+    async with (
+        trio.open_nursery() as beside,
+        patter().session(who, port=None, on_event=note, **options) as session,
+    ):
+
+        async def follow() -> None:
+            await accepted.wait()
+            (call,) = session.calls.values()
+            assert on_call is not None
+            await on_call(call)
+
+        if on_call is not None:
+            beside.start_soon(follow)
         outcome = await twilio().call(MemoryLine(session.app, URL), caller, conditions=conditions)
         results = list(session.results)
         check_quiet(session)
+        beside.cancel_scope.cancel()
     left = trio.lowlevel.current_statistics().tasks_living - before
     return Rung(outcome, events, results, left)
 

@@ -221,9 +221,8 @@ class Floor:
         now = trio.current_time()
         if turn.times.ended is not None or turn.played_out(now) or turn.floor_lost:
             return False
-        speech = self.speech.value
         turn.floor_lost = True
-        turn.times.floor_lost = speech.since if speech.speaking else now
+        turn.times.floor_lost = max(self.speech.value.since, turn.times.started)
         turn.scope.cancel()
         turn.times.cancelled = now
         return True

@@ -5,13 +5,13 @@ from __future__ import annotations
 __all__ = ["Pauses"]
 
 # How much the latest pause counts against all those before it.
-_FRESH = 0.4
+_FRESH = 0.5
 
 # What is waited is longer than the usual pause, for the next one may be a little longer too.
 _MARGIN = 1.3
 
 # An utterance that ended where it was taken to end says that less waiting may do.
-_RELAX = 0.9
+_RELAX = 0.97
 
 
 class Pauses:
