@@ -211,7 +211,8 @@ class Ledger:
         words = split_words(span.text or "")
         if finished and heard >= end and span.cut_from in (None, end - span.start):
             return words, []
-        played = heard - span.start
+        # Of a filler that was cut short, the next sentence has taken the place.
+        played = min(heard, end) - span.start
         if played <= 0:
             return [], words
         if len(span.words) == len(words):
