@@ -7,7 +7,9 @@ from random import Random
 from typing import Any
 
 import attrs
+import trio
 
+from patter_trio import MinWordsStrategy, TurnWindow
 from patter_trio.testing import Caller, Ear, LineConditions
 
 __all__ = ["PATIENCE", "Focus", "ReplyPlan", "Scenario", "draw_scenario"]
@@ -214,4 +216,44 @@ def _agent(random: Random) -> dict[str, Any]:
         "playout_lead_ms": random.choice([20, 60, 100, 100, 240, 500]),
         "aggressive_first_flush": random.random() < 0.3,
         "llm_error_message": random.choice([None, "sorry"]),
+        **(_manners(random) if random.random() < 0.5 else {}),
     }
+
+
+def _manners(random: Random) -> dict[str, Any]:
+    """Ways of taking turns beyond the simplest."""
+    strategies = random.choice([(), (), (MinWordsStrategy(2),), (MinWordsStrategy(3, use_interim=False),)])
+    drawn: dict[str, Any] = {
+        "barge_in_mode": random.choice(["pause_resume", "pause_resume", "cancel"]),
+        "barge_in_confirm_ms": random.choice([300, 1500]),
+        "adaptive_endpointing": random.random() < 0.3,
+        "preemptive_generation": random.random() < 0.4,
+        "preemptive_min_stable_ms": random.choice([100, 300, 500]),
+        "hedge_after_ms": random.choice([None, None, 0, 300]),
+        "long_turn_message": random.choice([None, "fa fb fc fd fe"]),
+        "long_turn_message_after_s": random.choice([0.3, 1.0, 4.0]),
+        "first_message_interruptible": random.random() < 0.8,
+        "turn_detector": random.choice([None, None, Coin(random.randrange(1000))]),
+        "max_semantic_hold_ms": random.choice([400, 1200]),
+    }
+    return {
+        **drawn,
+        "barge_in_strategies": strategies,
+        **({"barge_in_threshold_ms": 300} if strategies else {}),
+    }
+
+
+@attrs.frozen
+class Coin:
+    """A turn detector that guesses, the same way for the same sound, and sometimes fails."""
+
+    seed: int
+    name: str = "coin"
+    threshold: float = 0.5
+
+    async def predict(self, window: TurnWindow) -> float:
+        thrown = Random(f"{self.seed}/{len(window.pcm)}/{window.transcript}").random()
+        await trio.sleep(thrown / 4)
+        if thrown > 0.97:
+            raise ValueError("it fell off the table")
+        return thrown

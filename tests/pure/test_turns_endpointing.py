@@ -153,3 +153,127 @@ def test_the_same_words_spoken_again_later_are_an_utterance(ends: Endpointing) -
     assert ends.poll(1.1) is not None
     ends.transcript(final("yes"), 4.0)
     assert ends.poll(4.1) is not None
+
+
+# --- meaning, somebody's word, habits, repetitions ----------------------------------------------------------
+
+
+def judged(hold: float = 1.2) -> Endpointing:
+    return Endpointing(EndpointingSettings(semantic_hold=hold))
+
+
+def ended(ends: Endpointing, at: float = 2.0) -> Endpointing:
+    ends.speech_started(1.0)
+    ends.speech_ended(at, 0.25)
+    ends.transcript(final("I would like"), at)
+    return ends
+
+
+def test_questions_come_at_the_edge_and_every_fifth_of_a_second_until_the_hold_is_over() -> None:
+    ends = ended(judged())
+    asked = []
+    now = 2.0
+    while ends.wake_at < math.inf and ends.poll(now) is None:
+        if ends.ask(now) is not None:
+            asked.append(round(now - 2.0, 3))
+        now = max(now + 1e-9, ends.wake_at)
+    assert asked == [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
+    assert now == pytest.approx(3.2)
+
+
+def test_a_verdict_that_the_caller_has_finished_ends_the_hold() -> None:
+    ends = ended(judged())
+    silence = ends.ask(2.0)
+    assert silence is not None
+    assert ends.deadline == pytest.approx(3.2)
+    ends.judged(silence, True)
+    assert ends.deadline == pytest.approx(2.1)
+    utterance = ends.poll(2.1)
+    assert utterance is not None
+    assert utterance.trigger == "semantic_turn_detector"
+
+
+def test_a_verdict_comes_before_the_words_are_final() -> None:
+    ends = judged()
+    ends.speech_started(1.0)
+    ends.speech_ended(2.0, 0.25)
+    silence = ends.ask(2.0)
+    assert silence is not None
+    ends.judged(silence, True)
+    assert ends.deadline == pytest.approx(3.5), "the longest wait for the final"
+    ends.transcript(final("yes"), 2.4)
+    assert ends.poll(2.4) is not None
+
+
+def test_a_detector_that_is_given_up_holds_nobody() -> None:
+    ends = ended(judged())
+    silence = ends.ask(2.0)
+    assert silence is not None
+    ends.judged(silence, None)
+    assert ends.deadline == pytest.approx(2.1)
+    assert ends.wake_at == ends.deadline
+    ends.poll(2.1)
+    ended(ends, 4.0)
+    assert ends.ask(4.0) is None
+
+
+def test_an_old_verdict_is_not_about_this_silence() -> None:
+    ends = ended(judged())
+    old = ends.ask(2.0)
+    assert old is not None
+    ends.speech_started(2.1)
+    ends.speech_ended(3.0, 0.25)
+    ends.transcript(final("two loaves"), 3.0)
+    ends.judged(old, True)
+    assert ends.deadline == pytest.approx(4.2)
+
+
+def test_somebodys_word_takes_what_is_there_at_once() -> None:
+    ends = Endpointing()
+    ends.commit()
+    assert ends.deadline == math.inf, "nothing was said"
+    ends.speech_started(1.0)
+    ends.transcript(Transcript("four eg"), 1.5)
+    ends.commit()
+    utterance = ends.poll(1.5)
+    assert utterance is not None
+    assert (utterance.text, utterance.trigger) == ("four eg", "manual_commit")
+    assert ends.deadline == math.inf
+    # The final of those words, when it comes, is not said again; what goes beyond is.
+    ends.speech_ended(2.0, 0.25)
+    ends.transcript(final("four eg please"), 2.1)
+    rest = ends.poll(2.2)
+    assert rest is not None
+    assert rest.text == "please"
+
+
+@pytest.mark.parametrize(
+    ("again", "after", "left"),
+    [
+        ("What are your hours?", 1.9, None),
+        ("What are your hours?", 2.1, "What are your hours?"),
+        ("what are", 0.4, None),
+        ("what are", 0.6, "what are"),
+        ("what are your hours today", 0.4, "today"),
+        ("whatever", 0.4, "whatever"),
+    ],
+)
+def test_a_final_again_after_the_commit(again: str, after: float, left: str | None) -> None:
+    ends = Endpointing()
+    ends.speech_started(1.0)
+    ends.speech_ended(2.0)
+    ends.transcript(final("what are your hours"), 2.0)
+    assert ends.poll(2.1) is not None
+    ends.transcript(final(again), 2.1 + after)
+    utterance = ends.poll(99.0)
+    assert (utterance.text if utterance else None) == left
+
+
+def test_a_caller_who_pauses_is_waited_for_within_bounds() -> None:
+    ends = Endpointing(EndpointingSettings(min_delay=0.1, max_delay=1.0, adaptive=True))
+    ended(ends)
+    assert ends.deadline == pytest.approx(2.1)
+    ends.speech_started(2.6)  # a pause of 0.85 s since the last sound
+    ends.speech_ended(3.0, 0.25)
+    ends.transcript(final("two loaves"), 3.0)
+    assert 3.0 + 0.85 - 0.25 < ends.deadline <= 4.0

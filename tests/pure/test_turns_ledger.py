@@ -182,3 +182,42 @@ def test_a_sentence_cut_while_it_was_still_being_made_is_not_taken_for_whole() -
     heard = ledger.heard_text(0.5)
     assert heard == "this is"
     assert f"{heard} {ledger.unheard_text(0.5)}" == sentence
+
+
+# --- what fills a pause -------------------------------------------------------------------------------------
+
+
+def test_a_filler_that_was_cut_is_heard_as_far_as_it_went_and_owed_no_more() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.synthesise(8000, "one two three four", passing=True)
+    ledger.send(4000, 0.0)
+    ledger.forget_unsent()
+    assert (ledger.synthesised, ledger.sent) == (4000, 4000)
+    ledger.write("The answer.")
+    ledger.synthesise(4000, "The answer.")
+    ledger.complete = True
+    ledger.send(4000, 0.5)
+    mark = ledger.mark()
+    assert ledger.mark_played(mark, 1.0)
+    assert ledger.heard_text(1.0) == "one two The answer."
+    assert ledger.unheard_text(1.0) == ""
+
+
+def test_what_is_unheard_of_a_filler_is_not_said_later() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.synthesise(8000, "one two three four", passing=True)
+    ledger.send(4000, 0.0)
+    mark = ledger.mark()
+    ledger.write("The answer.")
+    assert ledger.mark_played(mark, 0.5)
+    ledger.cut(0.5)
+    assert ledger.heard_text(0.5) == "one two"
+    assert ledger.unheard_text(0.5) == "The answer."
+
+
+def test_a_filler_of_which_nothing_was_sent_leaves_no_trace() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.synthesise(8000, "one two", passing=True)
+    ledger.forget_unsent()
+    assert ledger.synthesised == 0
+    assert ledger.heard_text(9.0) == ledger.unheard_text(9.0) == ""
