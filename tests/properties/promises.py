@@ -15,6 +15,7 @@ from patter_trio.events import (
     TurnEnded,
     TurnFailed,
     UserSpeechEos,
+    UtterancePassedOver,
 )
 from patter_trio.testing import WordReader
 
@@ -190,6 +191,9 @@ def the_agent_is_never_silent_for_good(call: Played) -> Iterator[str]:
     if all(words.total() > _slack(call) for words in missing):
         yield f"{PATIENCE:g} s of silence and never said: {list(missing[-1])}"
     asked = set(call.asked[-1].words_of("user")) if call.asked else set[str]()
+    for event in call.events:
+        if isinstance(event, UtterancePassedOver):
+            asked |= set(event.text.split())
     for event in call.events:
         if isinstance(event, UserSpeechEos) and not set((event.transcript_so_far or "").split()) <= asked:
             yield f"no answer to {event.transcript_so_far!r}"

@@ -190,6 +190,7 @@ def test_a_sentence_cut_while_it_was_still_being_made_is_not_taken_for_whole() -
 def test_a_filler_that_was_cut_is_heard_as_far_as_it_went_and_owed_no_more() -> None:
     ledger = Ledger(1, 8000)
     ledger.synthesise(8000, "one two three four", passing=True)
+    ledger.filled()
     ledger.send(4000, 0.0)
     ledger.forget_unsent()
     assert (ledger.synthesised, ledger.sent) == (4000, 4000)
@@ -206,6 +207,7 @@ def test_a_filler_that_was_cut_is_heard_as_far_as_it_went_and_owed_no_more() -> 
 def test_what_is_unheard_of_a_filler_is_not_said_later() -> None:
     ledger = Ledger(1, 8000)
     ledger.synthesise(8000, "one two three four", passing=True)
+    ledger.filled()
     ledger.send(4000, 0.0)
     mark = ledger.mark()
     ledger.write("The answer.")
@@ -221,3 +223,14 @@ def test_a_filler_of_which_nothing_was_sent_leaves_no_trace() -> None:
     ledger.forget_unsent()
     assert ledger.synthesised == 0
     assert ledger.heard_text(9.0) == ledger.unheard_text(9.0) == ""
+
+
+def test_a_filler_whose_synthesis_was_cut_is_not_heard_beyond_its_sound() -> None:
+    ledger = Ledger(1, 8000)
+    words = tuple(Word(text, n / 4, (n + 1) / 4) for n, text in enumerate(["one", "two", "three", "four"]))
+    ledger.synthesise(4000, "one two three four", words, passing=True)
+    ledger.send(4000, 0.0)
+    ledger.forget_unsent()
+    mark = ledger.mark()
+    assert ledger.mark_played(mark, 0.5)
+    assert ledger.heard_text(0.5) == "one two"

@@ -290,7 +290,7 @@ async def run_turn(
             await trio.sleep(pause_filler.after)
             if turn.error is None:
                 await fill(voice, pause_filler.text, leg.audio, fill_with)
-                turn.playout.pad()
+                turn.playout.filled()
         pause_over.set()
 
     async def sound_out() -> None:

@@ -26,15 +26,15 @@ _MARKS_DEAD_AFTER = 2.0
 class _Span:
     """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is.
 
-    A ``passing`` one fills a pause and is no part of the answer: what was not heard of it is not owed.
-    ``cut_from`` is how long its sound was before the rest of it was forgotten.
+    A ``passing`` one fills a pause and is no part of the answer: what was not heard of it is not owed, and
+    the next one may take its place in the middle. ``whole`` is the length of its sound, once it is all there.
     """
 
     text: str | None
     start: int
     words: list[Word] = attrs.field(factory=list[Word])
     passing: bool = False
-    cut_from: int | None = None
+    whole: int | None = None
 
 
 @attrs.define
@@ -89,13 +89,14 @@ class Ledger:
         self._spans[-1].words.extend(words)
         self.synthesised += samples
 
+    def filled(self) -> None:
+        """All of what fills the pause was synthesised."""
+        for number, span in enumerate(self._spans):
+            after = self._spans[number + 1].start if number + 1 < len(self._spans) else self.synthesised
+            span.whole = after - span.start
+
     def forget_unsent(self) -> None:
         """What fills a pause is not needed any more: the part of it that was not sent never will be."""
-        for number, span in enumerate(self._spans):
-            if span.passing and span.cut_from is None:
-                last = number == len(self._spans) - 1
-                end = self.synthesised if last else self._spans[number + 1].start
-                span.cut_from = end - span.start
         self.synthesised = self.sent
         self._spans = [span for span in self._spans if span.start < self.sent]
 
@@ -209,7 +210,8 @@ class Ledger:
         self, span: _Span, end: int, heard: int, *, finished: bool
     ) -> tuple[list[str], list[str]]:
         words = split_words(span.text or "")
-        if finished and heard >= end and span.cut_from in (None, end - span.start):
+        cut_short = span.passing and span.whole != end - span.start
+        if finished and heard >= end and not cut_short:
             return words, []
         # Of a filler that was cut short, the next sentence has taken the place.
         played = min(heard, end) - span.start
@@ -220,8 +222,8 @@ class Ledger:
         else:
             letters = len(" ".join(words))
             expected = letters / _CHARACTERS_PER_SECOND * self._rate
-            length = end - span.start if finished else max(end - span.start, expected)
-            length = length if span.cut_from is None else span.cut_from
+            known = finished and not cut_short
+            length = span.whole or (end - span.start if known else max(end - span.start, expected))
             budget = letters * min(1.0, played / max(length, 1))
             count = _words_within(words, budget)
         return words[:count], words[count:]

@@ -46,6 +46,11 @@ class Playout:
         self._ledger.synthesise(samples, piece.text, piece.words, passing=True)
         self._queue += piece.audio
 
+    def filled(self) -> None:
+        """No more of that will come; the last frame is filled up with silence."""
+        self._ledger.filled()
+        self._pad()
+
     def drop(self) -> None:
         """The pause is over: what was there to fill it and was not sent is forgotten."""
         self.filling = False
@@ -55,10 +60,9 @@ class Playout:
     def finish(self) -> None:
         """No more sound will come; the last frame is filled up with silence."""
         self._finished = True
-        self.pad()
+        self._pad()
 
-    def pad(self) -> None:
-        """Fills up the last frame with silence, so that all there is can be sent."""
+    def _pad(self) -> None:
         short = -len(self._queue) % self._frame
         self._queue += self._audio.silence * (short // self._audio.bytes_per_sample)
 
