@@ -166,13 +166,13 @@ class Endpointing:
         if not result.is_final:
             self._interim = text if self._owed is None else self._beyond(text)[0]
             return
+        self._interim = ""
         if self._owed is not None:
             # Results come in order: this is the final of words that were committed without waiting for it.
             text, self._owed = self._beyond(text)
             if text:
                 self._add(text, now, whole=self._started is None)
             return
-        self._interim = ""
         if text:
             text = self._fresh(text, now)
             if not text:
