@@ -28,10 +28,11 @@ from .agent import Agent
 from .barge_in import Floor
 from .control import CallControl
 from .inbox import Agenda, Leave, Say
+from .perform import Filler, Stagehands, run_turn
 from .preempt import Preempted, Preemption
 from .replies import Replies
 from .scripts import fixed_script
-from .turn import Filler, Script, Stagehands, Turn, run_turn
+from .turn import Script, Turn
 
 __all__ = ["Conversation"]
 

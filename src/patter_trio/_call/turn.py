@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, contextmanager
 
 import attrs
 import trio
 
 from .._actors.channels import Level
-from .._actors.fill import fill
-from .._actors.foreign import foreign
-from .._actors.generate import generate
-from .._actors.leg import Leg
-from .._actors.observe import Reporter
-from .._actors.play import play
-from .._actors.synthesize import synthesize
-from .._actors.ticker import Ticker
-from .._text.sentences import SentenceChunker
 from .._text.speakable import speakable
 from .._text.words import split_words
 from .._turns.cancelled import CancelReport, Stages
@@ -25,16 +16,10 @@ from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
 from .._turns.usage import Tally
-from ..abc import Voice
-from ..errors import LanguageModelError, ProviderError, VoiceError
-from ..events import SpokenAudio, TurnKind
+from ..errors import ProviderError
+from ..events import TurnKind
 
-__all__ = ["Filler", "Script", "Stagehands", "Turn", "run_turn"]
-
-# Sentences wait here while the voice works: enough that a model never waits for a voice in practice.
-_SENTENCES = 8
-# Pieces of 100-200 ms: with what the player queues (2 s), the voice may be about 3.5 s ahead.
-_PIECES = 8
+__all__ = ["Script", "Turn"]
 
 
 @attrs.frozen
@@ -49,25 +34,6 @@ class Script:
     provider: str
     model: str
     tally: Tally = attrs.field(factory=Tally)
-
-
-@attrs.frozen
-class Filler:
-    """What is said when the answer has no sound ``after`` seconds, until it has."""
-
-    text: str
-    after: float
-
-
-@attrs.frozen
-class Stagehands:
-    """What every turn of a call works with."""
-
-    voice: Voice
-    voice_name: str
-    leg: Leg
-    ticker: Ticker
-    report: Reporter
 
 
 @attrs.define(eq=False)
@@ -228,140 +194,3 @@ class Turn:
                 frames_unsent=self.playout.frames_queued,
                 text_unheard=self.ledger.unheard_text(joined),
             )
-
-
-async def run_turn(
-    turn: Turn,
-    script: Script,
-    chunker: SentenceChunker,
-    hands: Stagehands,
-    filler: Filler | None = None,
-) -> None:
-    """Generates, speaks and plays until the turn was heard, failed or was cancelled from outside.
-
-    A stage that fails ends the stages before it; what was already spoken is still played, and the error is
-    left in ``turn.error``.
-    """
-    voice, voice_name, leg, report = hands.voice, hands.voice_name, hands.leg, hands.report
-
-    def first_token() -> None:
-        turn.times.first_token = trio.current_time()
-        turn.tell(lambda: report.first_token(turn.idx, script.provider, script.model))
-
-    def sound_exists() -> None:
-        turn.tell(lambda: report.first_audio(turn.idx, voice_name))
-
-    def first_audio() -> None:
-        turn.times.first_audio = trio.current_time()
-        if not turn.filled:
-            sound_exists()
-
-    def first_frame() -> None:
-        turn.times.first_frame = trio.current_time()
-        report.agent_speech_started(turn.idx, voice_name)
-
-    def fill_with(piece: SpokenAudio) -> None:
-        if not turn.filled:
-            turn.filled = True
-            sound_exists()
-        turn.playout.fill(piece)
-
-    to_voice, sentences = trio.open_memory_channel[str](_SENTENCES)
-    to_player, sound = trio.open_memory_channel[SpokenAudio](_PIECES)
-
-    async def think() -> None:
-        with turn.taking_words(to_voice), _stage(turn, "generate", LanguageModelError, script.provider):
-            await generate(script.deltas, chunker, to_voice, first_token, turn.wrote)
-            turn.written = True
-
-    async def speak() -> None:
-        with _stage(turn, "synthesize", VoiceError, f"text to speech ({voice_name})"):
-            with sentences, to_player:
-                words = _Begun(sentences)
-                if await words.begin():
-                    pause.cancel()
-                    await pause_over.wait()
-                    await synthesize(voice, words, leg.audio, to_player, first_audio)
-                pause.cancel()
-            turn.ledger.complete = turn.error is None
-
-    async def fill_the_pause(pause_filler: Filler) -> None:
-        with _stage(turn, "fill", VoiceError, f"text to speech ({voice_name})"), pause:
-            await trio.sleep(pause_filler.after)
-            if turn.error is None:
-                await fill(voice, pause_filler.text, leg.audio, fill_with)
-                turn.playout.filled()
-        pause_over.set()
-
-    async def sound_out() -> None:
-        with _cuttable(turn, "play"):
-            await play(
-                sound,
-                turn.playout,
-                turn.ledger,
-                leg,
-                turn.serial,
-                hands.ticker,
-                turn.gate,
-                turn.marks,
-                first_frame,
-            )
-
-    pause, pause_over = trio.CancelScope(), trio.Event()
-    with turn.scope:
-        async with trio.open_nursery() as stages:
-            stages.start_soon(think)
-            stages.start_soon(speak)
-            stages.start_soon(sound_out)
-            if filler is None:
-                pause_over.set()
-            else:
-                stages.start_soon(fill_the_pause, filler)
-    turn.times.ended = trio.current_time()
-
-
-class _Begun:
-    """Sentences of which the first one is waited for before anybody reads them.
-
-    A voice works on one thing at a time: it is asked for the answer when there is one to be spoken.
-    """
-
-    def __init__(self, sentences: trio.MemoryReceiveChannel[str]) -> None:
-        self._sentences = sentences
-        self._first: list[str] = []
-
-    async def begin(self) -> bool:
-        """Waits for the first sentence; ``False`` when there will be none."""
-        with suppress(trio.EndOfChannel):
-            self._first.append(await self._sentences.receive())
-        return bool(self._first)
-
-    def __aiter__(self) -> _Begun:
-        return self
-
-    async def __anext__(self) -> str:
-        if self._first:
-            await trio.lowlevel.checkpoint()
-            return self._first.pop()
-        return await self._sentences.__anext__()
-
-
-@contextmanager
-def _cuttable(turn: Turn, name: str) -> Iterator[None]:
-    """An actor of a turn, whose end by cancellation is noted."""
-    try:
-        yield
-    except trio.Cancelled:
-        turn.stages.cut(name, trio.current_time())
-        raise
-
-
-@contextmanager
-def _stage(turn: Turn, name: str, error: type[ProviderError], what: str) -> Iterator[None]:
-    """Somebody else's code behind one of our actors: its failure ends the turn, never the call."""
-    try:
-        with _cuttable(turn, name), foreign(error, what):
-            yield
-    except ProviderError as failure:
-        # The stage that failed first closes its channels, and its neighbours fail on those.
-        turn.error = turn.error or failure
