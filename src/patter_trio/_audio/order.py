@@ -36,7 +36,7 @@ class FrameOrder:
 
     Attributes:
         lost: frames in whose place silence was put.
-        late: frames that came after that.
+        late: frames that came after that, or were spoken before the first one that came.
         repeated: frames that came once more.
         reordered: frames that were put back in order.
     """
