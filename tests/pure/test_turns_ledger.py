@@ -165,6 +165,16 @@ def test_no_more_is_heard_than_can_have_been_played() -> None:
     assert ledger.heard(1.1) == 160 + RATE // 10, "a second has passed since the echo, and 0.1 s of sound"
 
 
+def test_the_silence_that_fills_the_last_frame_is_not_taken_for_sound() -> None:
+    ledger = Ledger(1, RATE)
+    ledger.synthesise(200)
+    ledger.send(160, 0.0)
+    assert ledger.mark_played(ledger.mark(), 0.03)
+    ledger.send(160, 0.06)
+    assert (ledger.sent, ledger.heard(0.06)) == (200, 160)
+    assert ledger.heard(0.08) == 200
+
+
 def test_a_barrier_that_comes_late_does_not_make_up_sound() -> None:
     ledger = spoken("one two three four")
     ledger.send(160, 0.0)

@@ -67,6 +67,7 @@ class Ledger:
         self._proved = 0
         self._proved_at: float | None = None
         self._echoes = False
+        self._out = 0
         self._plays_until = 0.0
         self._cut_at: int | None = None
         self._barrier = ""
@@ -90,7 +91,9 @@ class Ledger:
 
     def send(self, samples: int, now: float) -> None:
         """Sound went out to the carrier, which plays it after what it already holds."""
-        self.sent = min(self.sent + samples, self.synthesised)
+        self._out += samples
+        # The last frame is filled up with silence that nobody synthesised.
+        self.sent = min(self._out, self.synthesised)
         self._plays_until = max(self._plays_until, now) + samples / self._rate
 
     def mark(self) -> str:
@@ -176,7 +179,7 @@ class Ledger:
 
     def _played(self, now: float) -> int:
         """How far the carrier can have got if it plays what it gets without delay."""
-        return self.sent - max(0, round((self._plays_until - now) * self._rate))
+        return min(self.sent, self._out - max(0, round((self._plays_until - now) * self._rate)))
 
     def heard_text(self, now: float) -> str:
         """The words that the caller has heard."""
