@@ -24,7 +24,9 @@ SOAK = int(os.environ.get("PATTER_SOAK", "0"))
 INTERRUPTIONS = Focus(
     ("barges_in", "barges_in", "says", "waits_for_agent", "waits"), bad_line=0, loss=0, faulty=0, broken=0
 )
-NOISES = Focus(("coughs_over", "coughs_over", "coughs", "says", "waits"), bad_line=0.2, loss=0, faulty=0, broken=0)
+NOISES = Focus(
+    ("coughs_over", "coughs_over", "coughs", "says", "waits"), bad_line=0.2, loss=0, faulty=0, broken=0
+)
 HANG_UPS = Focus(impatient=1.0)
 BAD_LINES = Focus(bad_line=1.0, loss=0.3, faulty=0, broken=0)
 BROKEN_PROVIDERS = Focus(bad_line=0, loss=0, faulty=0, broken=1.0)
