@@ -81,3 +81,16 @@ async def test_nobody_listens() -> None:
 def test_an_address_must_be_one() -> None:
     with pytest.raises(PatterConfigError, match="HTTP address"):
         LoopbackLine("ws://127.0.0.1:1")
+
+
+async def test_a_half_closed_socket_can_still_be_written() -> None:
+    agent = ToyAgent()
+    async with serving(agent) as url:
+        outcome = await SimulatedTwilio().call(
+            LoopbackLine(url, PUBLIC), Caller().waits(0.3).closes_sending()
+        )
+        with trio.fail_after(5):
+            await agent.over.wait()
+    assert outcome.ok, outcome
+    assert outcome.ended_by == "dropped"
+    assert agent.stops == 0

@@ -26,6 +26,10 @@ __all__ = ["breaches"]
 
 Promise = Callable[[Played], Iterator[str]]
 
+# An echo is given up when it is so late, and the mark before it may be so far back.
+_GIVEN_UP = 2.0
+_UNPROVED = _GIVEN_UP + 0.5
+
 # The caller's last words are in the history when the call went on for so long after them.
 _SURELY_COMMITTED = 4.5
 
@@ -72,10 +76,12 @@ def history_is_what_the_ear_heard(call: Played) -> Iterator[str]:
         invented = Counter[str]()
     elif slack == 0 and not invented and not _is_within(remembered, heard):
         yield f"in another order: {remembered} and not {heard}"
-    if missing.total() > slack:
-        yield f"forgot {list(missing.elements())} (at most {slack})"
-    if invented.total() > slack:
-        yield f"made up {list(invented.elements())} (at most {slack})"
+    unproved = slack + _unproved(call)
+    if missing.total() > unproved:
+        yield f"forgot {list(missing.elements())} (at most {unproved})"
+    unplayed = slack + _unplayed(call)
+    if invented.total() > unplayed:
+        yield f"made up {list(invented.elements())} (at most {unplayed})"
 
 
 def the_model_is_told_only_what_was_heard(call: Played) -> Iterator[str]:
@@ -83,7 +89,7 @@ def the_model_is_told_only_what_was_heard(call: Played) -> Iterator[str]:
         return
     for number, asked in enumerate(call.asked):
         unheard = Counter(asked.words_of("assistant")) - Counter(asked.ear_words)
-        if unheard.total() > _slack(call):
+        if unheard.total() > _slack(call) + _unplayed(call):
             yield f"request {number} holds {list(unheard.elements())}"
 
 
@@ -98,6 +104,8 @@ def every_word_of_the_caller_is_remembered_once(call: Played) -> Iterator[str]:
     if not _is_within(remembered, known):
         yield f"in another order, or never said: {remembered} of {known}"
     if call.scenario.line.loss or call.result is None or call.result.counts["blocks_dropped"]:
+        return
+    if call.result.counts["frames_late"]:  # silence stands in their place
         return
     ended = call.outcome.ear.now
     sure = [
@@ -277,6 +285,35 @@ def _slack(call: Played) -> int:
     if not tts["with_words"]:
         return 8 * cuts
     return cuts * math.ceil(2 * line.jitter_ms / 1000 / word)
+
+
+def _unplayed(call: Played) -> int:
+    """How many words may be remembered although a stalled carrier had not played them.
+
+    One that stalls for so long that echoes are given up looks like one that never echoes.
+    """
+    line = call.scenario.line
+    stalled = sum(seconds for what, seconds in call.scenario.steps if what == "stalls")
+    if stalled + 2 * (line.one_way_delay_ms + line.jitter_ms) / 1000 < _GIVEN_UP:
+        return 0
+    words: float = stalled * call.scenario.tts["words_per_second"]
+    return math.ceil(words)
+
+
+def _unproved(call: Played) -> int:
+    """How many words may be heard and not remembered because the carrier did not say so.
+
+    They are those at the end of a turn that was cut, or during which the call ended.
+    """
+    line, tts = call.scenario.line, call.scenario.tts
+    ends = 1 + sum(turn.interrupted for turn in call.result.turns) if call.result else 1
+    seconds = 0.0
+    if line.marks_at_clear == "unanswered":
+        seconds = 2 * (line.one_way_delay_ms + line.jitter_ms) / 1000
+    if line.marks_lost or line.marks_late or any(what == "withholds" for what, _ in call.scenario.steps):
+        seconds = _UNPROVED
+    words: float = seconds * tts["words_per_second"]
+    return ends * math.ceil(words)
 
 
 AFTERWARDS: tuple[Callable[[Stage], Iterator[str]], ...] = (nothing_is_left, calls_share_nothing)

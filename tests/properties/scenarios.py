@@ -36,9 +36,11 @@ class Focus:
         "presses",
         "goes_silent",
         "stalls",
+        "withholds",
     )
     bad_line: float = 0.3
     loss: float = 0.1
+    faulty: float = 0.2
     broken: float = 0.15
     impatient: float = 0.35
 
@@ -99,12 +101,16 @@ class Scenario:
                     caller = caller.goes_silent(value)
                 case "stalls":
                     caller = caller.stops_reading(value)
+                case "withholds":
+                    caller = caller.stops_sending(value)
                 case "agent_speaks":
                     caller = caller.waits_until(_agent_has_spoken_for(value))
                 case "listens":
                     caller = caller.waits_until(_all_are_silent, timeout=_LISTENS)
                 case "drops_socket":
                     caller = caller.drops_socket()
+                case "closes_sending":
+                    caller = caller.closes_sending()
                 case _:
                     caller = caller.hangs_up()
         return caller
@@ -140,6 +146,7 @@ def draw_scenario(random: Random, focus: Focus | None = None) -> Scenario:
     focus = focus or Focus()
     bad_line = random.random() < focus.bad_line
     broken = random.random() < focus.broken
+    faults = _faults(random) if random.random() < focus.faulty else {}
     fast = random.choice([3.0, 3.0, 5.0])
     return Scenario(
         steps=_steps(random, focus),
@@ -149,6 +156,7 @@ def draw_scenario(random: Random, focus: Focus | None = None) -> Scenario:
             jitter_ms=random.choice([0, 10, 45, 120]) if bad_line else 0,
             loss=random.choice([0.005, 0.03]) if random.random() < focus.loss else 0,
             drift_ppm=random.choice([0, 40, -200]) if bad_line else 0,
+            **faults,
         ),
         greeting=random.randrange(0, 8),
         replies=tuple(_reply(random, broken) for _ in range(random.randint(1, 4))),
@@ -191,9 +199,24 @@ def _steps(random: Random, focus: Focus) -> tuple[tuple[str, float], ...]:
         return (
             *steps,
             ("waits", random.randrange(100) / 50),
-            (random.choice(["drops_socket", "hangs_up"]), 0.0),
+            (random.choice(["drops_socket", "hangs_up", "closes_sending"]), 0.0),
         )
     return (*steps, ("listens", 0.0), ("hangs_up", 0.0))
+
+
+def _faults(random: Random) -> dict[str, Any]:
+    """A carrier that has one to three of the faults, the rest of it in order."""
+    faults = {
+        "frames_reordered": random.choice([0.02, 0.1]),
+        "frames_repeated": random.choice([0.02, 0.3]),
+        "marks_lost": random.choice([0.1, 0.5, 1.0]),
+        "marks_late": random.choice([0.1, 0.5]),
+        "marks_repeated": random.choice([0.2, 1.0]),
+        "marks_at_clear": random.choice(["forgotten", "unanswered"]),
+        "stops_twice": True,
+    }
+    chosen = random.sample(sorted(faults), random.randint(1, 3))
+    return {name: faults[name] for name in chosen} | {"reorder_frames": random.choice([1, 2, 3, 6])}
 
 
 def _cough(random: Random) -> float:

@@ -22,12 +22,15 @@ from .staging import play
 SOAK = int(os.environ.get("PATTER_SOAK", "0"))
 
 INTERRUPTIONS = Focus(
-    ("barges_in", "barges_in", "says", "waits_for_agent", "waits"), bad_line=0, loss=0, broken=0
+    ("barges_in", "barges_in", "says", "waits_for_agent", "waits"), bad_line=0, loss=0, faulty=0, broken=0
 )
-NOISES = Focus(("coughs_over", "coughs_over", "coughs", "says", "waits"), bad_line=0.2, loss=0, broken=0)
+NOISES = Focus(
+    ("coughs_over", "coughs_over", "coughs", "says", "waits"), bad_line=0.2, loss=0, faulty=0, broken=0
+)
 HANG_UPS = Focus(impatient=1.0)
-BAD_LINES = Focus(bad_line=1.0, loss=0.3, broken=0)
-BROKEN_PROVIDERS = Focus(bad_line=0, loss=0, broken=1.0)
+BAD_LINES = Focus(bad_line=1.0, loss=0.3, faulty=0, broken=0)
+BROKEN_PROVIDERS = Focus(bad_line=0, loss=0, faulty=0, broken=1.0)
+FAULTY_CARRIERS = Focus(loss=0, faulty=1.0, broken=0)
 
 seeds = st.integers(0, 2**32 - 1)
 
@@ -78,6 +81,12 @@ def test_callers_who_leave_at_any_moment(seed: int) -> None:
 @given(seeds)
 def test_calls_on_bad_lines(seed: int) -> None:
     keeps_every_promise(seed, BAD_LINES)
+
+
+@random_calls(80)
+@given(seeds)
+def test_calls_of_faulty_carriers(seed: int) -> None:
+    keeps_every_promise(seed, FAULTY_CARRIERS)
 
 
 @random_calls(50)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from patter_trio._turns.ledger import Ledger
 from patter_trio.events import Word
 
@@ -40,7 +42,7 @@ def test_heard_follows_the_clock_between_marks_but_never_past_one_that_is_out() 
     assert ledger.mark_played(first, 0.1)
     assert ledger.heard(0.1) == 160
     assert ledger.heard(0.6) == 160 + RATE // 2
-    assert ledger.heard(60.0) == 160 + RATE, "the second mark is still out"
+    assert ledger.heard(2.9) == 160 + RATE, "the second mark is still out"
 
 
 def test_everything_is_heard_when_the_last_mark_came_back() -> None:
@@ -142,12 +144,102 @@ def test_a_mark_that_is_lost_is_covered_by_the_next_one() -> None:
     assert ledger.heard_text(2.0) == "one two three four"
 
 
+def test_an_echo_that_comes_after_its_successors_changes_nothing() -> None:
+    ledger = spoken("one two three four")
+    ledger.send(RATE, 0.0)
+    first = ledger.mark()
+    ledger.send(RATE // 2, 1.0)
+    second = ledger.mark()
+    ledger.send(RATE // 2, 1.5)
+    ledger.mark()
+    assert ledger.mark_played(second, 1.6)
+    assert not ledger.mark_played(first, 1.7)
+    assert ledger.heard(1.7) == pytest.approx(1.6 * RATE)
+
+
+def test_no_more_is_heard_than_can_have_been_played() -> None:
+    ledger = spoken("one two three four")
+    ledger.send(160, 0.0)
+    assert ledger.mark_played(ledger.mark(), 0.1)
+    ledger.send(RATE, 1.0)
+    assert ledger.heard(1.1) == 160 + RATE // 10, "a second has passed since the echo, and 0.1 s of sound"
+
+
+def test_the_silence_that_fills_the_last_frame_is_not_taken_for_sound() -> None:
+    ledger = Ledger(1, RATE)
+    ledger.synthesise(200)
+    ledger.send(160, 0.0)
+    assert ledger.mark_played(ledger.mark(), 0.03)
+    ledger.send(160, 0.06)
+    assert (ledger.sent, ledger.heard(0.06)) == (200, 160)
+    assert ledger.heard(0.08) == 200
+
+
+def test_a_barrier_that_comes_late_does_not_make_up_sound() -> None:
+    ledger = spoken("one two three four")
+    ledger.send(160, 0.0)
+    first = ledger.mark()
+    ledger.send(RATE, 0.0)
+    assert ledger.mark_played(first, 0.1)
+    barrier = ledger.clear(0.5)
+    assert ledger.mark_played(barrier, 1.4)
+    assert RATE // 2 <= ledger.heard(9.0) <= RATE // 2 + 0.03 * RATE + 1
+
+
+def test_a_carrier_that_returns_nothing_at_a_clear_is_judged_by_the_barrier() -> None:
+    ledger = spoken("one two three four")
+    ledger.send(160, 0.0)
+    first = ledger.mark()
+    ledger.send(RATE, 0.0)
+    ledger.mark()
+    assert ledger.mark_played(first, 0.1)
+    assert ledger.mark_played(ledger.clear(0.5), 0.6)
+    assert ledger.heard(9.0) == 160 + RATE // 2
+
+
 def test_a_carrier_without_marks_is_believed_by_the_clock_in_the_end() -> None:
     ledger = spoken("one two three four")
     ledger.send(2 * RATE, 0.0)
     ledger.mark()
     assert ledger.heard(3.9) == 0
     assert ledger.heard(4.0) == 2 * RATE
+
+
+def test_a_carrier_without_marks_is_believed_by_the_clock_at_a_clear() -> None:
+    ledger = spoken("one two three four", "five six seven eight", seconds=4.0)
+    ledger.send(RATE, 0.0)
+    ledger.mark()
+    ledger.send(4 * RATE, 1.0)
+    ledger.clear(3.5)
+    ledger.cut(4.5)
+    assert ledger.heard(9.0) == 3.5 * RATE
+
+
+def test_the_last_echoes_may_be_lost() -> None:
+    ledger = spoken("one two three four")
+    ledger.send(RATE, 0.0)
+    assert ledger.mark_played(ledger.mark(), 1.1)
+    ledger.send(RATE, 1.0)
+    lost = ledger.mark()
+    assert ledger.heard(3.9) <= 2 * RATE
+    ledger.cut(4.0)
+    assert ledger.heard_text(4.0) == "one two three four"
+    assert not ledger.mark_played(lost, 4.1)
+
+
+def test_an_echo_that_was_given_up_does_not_take_back_what_was_heard() -> None:
+    ledger = spoken("one two three four", seconds=9.0)
+    ledger.send(160, 0.0)
+    ledger.mark()
+    ledger.send(4 * RATE, 0.0)
+    second = ledger.mark()
+    by_the_clock = ledger.heard(3.0)
+    assert by_the_clock == 3 * RATE
+    ledger.send(RATE, 4.0)
+    third = ledger.mark()
+    assert ledger.mark_played(second, 5.0)
+    assert ledger.heard(5.0) >= by_the_clock
+    assert ledger.mark_played(third, 5.1)
 
 
 def test_words_that_were_never_synthesised_are_unheard() -> None:

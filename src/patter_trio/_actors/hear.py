@@ -8,7 +8,7 @@ from typing import Literal
 import attrs
 import trio
 
-from .._audio.frame import FRAME_SECONDS
+from .._audio.order import FrameOrder
 from ..abc import MediaSocket, MediaWire
 from ..errors import RemoteProtocolError
 from ..events import AudioReceived, DigitPressed, MarkPlayed, StreamStopped
@@ -20,16 +20,15 @@ __all__ = ["HearingCounts", "hear"]
 # message is a dead stream that nobody closed.
 _SILENT_CARRIER_SECONDS = 5.0
 
-# A gap is filled with silence up to this length; a longer one is a jump of the carrier's clock.
-_LONGEST_GAP = 1.0
-
 
 @attrs.define
 class HearingCounts:
     """What arrived, and what of it could not be used.
 
-    ``frames_lost`` never reached us; ``frames_dropped`` and ``blocks_dropped`` gave way to newer ones because
-    the detector or the recogniser was too slow.
+    ``frames_lost`` did not reach us in time: silence stands in their place. ``frames_late`` of them came
+    after that and were dropped, as were the ``frames_repeated`` that we had already. ``frames_reordered``
+    came after their successors, yet in time. ``frames_dropped`` and ``blocks_dropped`` gave way to newer ones
+    because the detector or the recogniser was too slow.
     """
 
     frames: int = 0
@@ -39,6 +38,9 @@ class HearingCounts:
     malformed: int = 0
     unexpected: int = 0
     frames_lost: int = 0
+    frames_late: int = 0
+    frames_repeated: int = 0
+    frames_reordered: int = 0
     late_marks: int = 0
     last_error: str = ""
 
@@ -53,10 +55,31 @@ async def hear(
 ) -> Literal["stopped", "lost", "silent"]:
     """Reads the stream until it ends and says how: ``stopped`` is the carrier's own goodbye.
 
-    Malformed messages are counted and dropped. Lost frames become silence, so that media time never jumps.
+    Malformed messages are counted and dropped. Frames that come in another order, again or never leave here
+    in order and without gaps, so that media time never runs back.
     """
-    ends_at: float | None = None
-    with frames, trio.CancelScope(deadline=trio.current_time() + _SILENT_CARRIER_SECONDS) as watch:
+    order = FrameOrder(wire.audio)
+    with frames:
+        try:
+            how = await _read(socket, wire, frames, order, on_mark, on_digit, counts)
+            for frame in order.flush():
+                frames.push(frame)
+            return how
+        finally:
+            counts.frames_lost, counts.frames_late = order.lost, order.late
+            counts.frames_repeated, counts.frames_reordered = order.repeated, order.reordered
+
+
+async def _read(
+    socket: MediaSocket,
+    wire: MediaWire,
+    frames: LossySender[AudioReceived],
+    order: FrameOrder,
+    on_mark: Callable[[str], bool],
+    on_digit: Callable[[str], None],
+    counts: HearingCounts,
+) -> Literal["stopped", "lost", "silent"]:
+    with trio.CancelScope(deadline=trio.current_time() + _SILENT_CARRIER_SECONDS) as watch:
         while True:
             try:
                 event = wire.decode(await socket.receive())
@@ -72,10 +95,8 @@ async def hear(
                 watch.deadline = now + _SILENT_CARRIER_SECONDS
             if isinstance(event, AudioReceived):
                 counts.frames += 1
-                if ends_at is not None and event.at - ends_at >= FRAME_SECONDS / 2:
-                    _fill_gap(frames, wire, ends_at, event.at, counts)
-                ends_at = event.at + wire.audio.seconds_in(len(event.audio))
-                frames.push(event)
+                for frame in order.feed(event):
+                    frames.push(frame)
             elif isinstance(event, MarkPlayed):
                 if not on_mark(event.name):
                     counts.late_marks += 1
@@ -86,12 +107,3 @@ async def hear(
             elif event is not None:
                 counts.unexpected += 1
     return "silent"
-
-
-def _fill_gap(
-    frames: LossySender[AudioReceived], wire: MediaWire, start: float, end: float, counts: HearingCounts
-) -> None:
-    missing = min(end - start, _LONGEST_GAP)
-    counts.frames_lost += round(missing / FRAME_SECONDS)
-    silence = wire.audio.silence * round(missing * wire.audio.sample_rate)
-    frames.push(AudioReceived(silence, end - missing))

@@ -18,8 +18,8 @@ _CHARACTERS_PER_SECOND = 14.0
 # Seconds by which an echo may seem too early because of jitter, and still be believed.
 _PLAUSIBLE = 0.03
 
-# A carrier that echoed no mark at all this long after the sound must have ended does not echo marks.
-_MARKS_DEAD_AFTER = 2.0
+# An echo that has not come so long after its sound must have been played will not come.
+_ECHO_SECONDS = 2.0
 
 
 @attrs.define
@@ -39,8 +39,11 @@ class _Span:
 
 @attrs.define
 class _Mark:
+    """A mark that is out; ``due`` is when, by our clock, all before it will have been played."""
+
     name: str
     position: int
+    due: float
 
 
 class Ledger:
@@ -49,12 +52,15 @@ class Ledger:
     ``serial`` is unique within the call and begins the names of this turn's marks.
 
     ``heard`` is what the carrier proved: the last mark it echoed, and from there as much as time allows,
-    but never past a mark that is still outstanding.
+    but never past a mark that is still outstanding, and never more than can have been played by our clock.
+    An echo may come twice, late or in another turn: only the first echo of an outstanding mark counts. One
+    that is 2 s overdue is given up as lost; a turn that lost one and had no other is believed by the clock.
 
     A ``clear`` makes the carrier return every outstanding mark at once, and nothing in them tells played from
     cleared. So a barrier mark follows the clear. Echoes take the same way back as the barrier's, so the ear
     had got, when the clear arrived, as far beyond the last proved mark as the time between the two echoes;
-    an echo that comes before its sound can have been played is one of the clear's own.
+    an echo that comes before its sound can have been played is one of the clear's own. A carrier that returns
+    nothing at a clear (Plivo) is asked no differently: the barrier's echo, or else our clock, decides.
     """
 
     def __init__(self, serial: int, sample_rate: int) -> None:
@@ -66,6 +72,8 @@ class Ledger:
         self._marks = 0
         self._proved = 0
         self._proved_at: float | None = None
+        self._echoes = False
+        self._out = 0
         self._plays_until = 0.0
         self._cut_at: int | None = None
         self._barrier = ""
@@ -102,27 +110,34 @@ class Ledger:
 
     def send(self, samples: int, now: float) -> None:
         """Sound went out to the carrier, which plays it after what it already holds."""
-        self.sent = min(self.sent + samples, self.synthesised)
+        self._out += samples
+        # The last frame is filled up with silence that nobody synthesised.
+        self.sent = min(self._out, self.synthesised)
         self._plays_until = max(self._plays_until, now) + samples / self._rate
 
     def mark(self) -> str:
         """A mark goes out behind all that was sent; returns its name."""
         self._marks += 1
-        mark = _Mark(f"{self._prefix}{self._marks}", self.sent)
+        mark = _Mark(f"{self._prefix}{self._marks}", self.sent, self._plays_until)
         self._outstanding.append(mark)
         return mark.name
 
     def mark_played(self, name: str, now: float) -> bool:
         """The carrier echoed a mark; ``False`` if it is not one of this turn's outstanding marks."""
-        if self._cut_at is not None or all(mark.name != name for mark in self._outstanding):
+        if self._cut_at is not None:
+            return False
+        # What was heard by the clock while no echo came stays heard.
+        known = self.heard(now)
+        if all(mark.name != name for mark in self._outstanding):
             return False
         # A mark that was lost on the way back is covered by the next one.
         while (mark := self._outstanding.popleft()).name != name:
             pass
         if name == self._barrier:
-            self._cut_at = self._reached(now)
+            self._cut_at = max(known, self._reached(now))
         elif not self._barrier or mark.position <= self._reached(now) + _PLAUSIBLE * self._rate:
-            self._proved, self._proved_at = mark.position, now
+            self._echoes = True
+            self._proved, self._proved_at = max(known, mark.position), now
         return True
 
     def clear(self, now: float) -> str:
@@ -139,7 +154,7 @@ class Ledger:
     def cut(self, now: float) -> None:
         """The turn ends here: what was not heard by ``now`` (or by the clear) never will be."""
         if self._cut_at is None:
-            self._cut_at = self._heard(self._cleared_at if self._barrier else now)
+            self._cut_at = self._heard(now)
 
     # --- what is known --------------------------------------------------------------------------------------
 
@@ -158,17 +173,32 @@ class Ledger:
         return self._heard(now) if self._cut_at is None else self._cut_at
 
     def _heard(self, now: float) -> int:
+        if self._barrier:
+            now = min(now, self._cleared_at)
+        self._give_up(now)
         if self._proved_at is None and self._outstanding:
-            if now < self._plays_until + _MARKS_DEAD_AFTER:
-                return 0
-            return self.sent
+            return 0
+        if not self._echoes and self._proved_at is not None:
+            return max(self._proved, self._played(now))
         bound = self._outstanding[0].position if self._outstanding else self.sent
         return max(self._proved, min(bound, self._reached(now)))
+
+    def _give_up(self, now: float) -> None:
+        """Believes the clock where an echo should have come long ago."""
+        while self._outstanding and now >= self._outstanding[0].due + _ECHO_SECONDS:
+            mark = self._outstanding.popleft()
+            self._proved, self._proved_at = mark.position, mark.due + _ECHO_SECONDS
 
     def _reached(self, now: float) -> int:
         """How far the ear can have got by an echo that arrives at ``now``."""
         elapsed = 0.0 if self._proved_at is None else now - self._proved_at
-        return min(self.sent, self._proved + round(elapsed * self._rate))
+        # What is said to be played after a clear was played before it got there.
+        until = min(now, self._cleared_at + _PLAUSIBLE) if self._barrier else now
+        return min(self._played(until), self._proved + round(elapsed * self._rate))
+
+    def _played(self, now: float) -> int:
+        """How far the carrier can have got if it plays what it gets without delay."""
+        return min(self.sent, self._out - max(0, round((self._plays_until - now) * self._rate)))
 
     def heard_text(self, now: float) -> str:
         """The words that the caller has heard."""

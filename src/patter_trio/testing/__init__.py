@@ -22,7 +22,7 @@ real time over sockets (:class:`LoopbackLine`)::
 
 from .caller import Caller, CallerVoice
 from .carrier import SimulatedTwilio
-from .conditions import LineConditions
+from .conditions import LineConditions, MarksAtClear
 from .ear import Ear, Span
 from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
@@ -43,6 +43,7 @@ __all__ = [
     "LineConditions",
     "LogEntry",
     "LoopbackLine",
+    "MarksAtClear",
     "MemoryLine",
     "Reply",
     "ReplyLatency",

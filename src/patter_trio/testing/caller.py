@@ -22,6 +22,7 @@ from .outcome import StepRecord
 from .phone import LineEnded, Phone, StepFailed
 from .steps import (
     BargeIn,
+    CloseSending,
     CutSocket,
     GoSilent,
     HangUp,
@@ -30,6 +31,7 @@ from .steps import (
     Say,
     Step,
     StopReading,
+    StopSending,
     Wait,
     WaitForAgent,
     WaitForHangUp,
@@ -42,7 +44,7 @@ __all__ = ["Caller", "CallerVoice", "follow"]
 CallerVoice = Callable[[str], bytes]
 """Turns text into 8 kHz µ-law sound. It is called before the call is placed, so it may take its time."""
 
-_ENDINGS = (HangUp, CutSocket, WaitForHangUp)
+_ENDINGS = (HangUp, CutSocket, CloseSending, WaitForHangUp)
 
 
 @attrs.frozen
@@ -110,6 +112,17 @@ class Caller:
     def stops_reading(self, seconds: float) -> Caller:
         """The carrier stalls: for some seconds it does not read what the server sends."""
         return self._then(StopReading(seconds))
+
+    def stops_sending(self, seconds: float) -> Caller:
+        """The carrier sends nothing for some seconds, and still reads; then it all comes at once."""
+        return self._then(StopSending(seconds))
+
+    def closes_sending(self, *, timeout: float = 10.0) -> Caller:
+        """The carrier closes its side of the media socket without ``stop``, and still reads.
+
+        The step fails when the server does not close the other side within ``timeout`` seconds.
+        """
+        return self._then(CloseSending(timeout))
 
     def drops_socket(self) -> Caller:
         """The media socket breaks, without ``stop`` and without a closing handshake."""

@@ -164,7 +164,9 @@ class _Call:
 
     def _outcome(self, leg: MediaLeg, steps: tuple[StepRecord, ...]) -> CallOutcome:
         received, phone = leg.received, leg.phone
-        ended_by: EndedBy = "agent" if phone.line_ended else "dropped" if phone.socket_cut else "caller"
+        ended_by: EndedBy = "agent" if phone.line_ended else "caller"
+        if phone.socket_cut or phone.sending_closed:
+            ended_by = "dropped"
         violations = [*self._violations, *received.violations]
         if leg.unsent:
             detail = f"{leg.unsent} messages to it were dropped"

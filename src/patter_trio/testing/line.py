@@ -58,6 +58,10 @@ class LineSocket(Protocol):
         """
         ...
 
+    def close_sending(self) -> None:
+        """Ends the carrier's sending side without a goodbye; what the server sends can still be read."""
+        ...
+
     def abort(self) -> None:
         """Makes the connection break without a goodbye when its block is left, which must be at once."""
         ...
@@ -195,6 +199,10 @@ class _MemorySocket:
 
     async def receive(self) -> str | bytes:
         return await self._carrier_inlet.receive()
+
+    def close_sending(self) -> None:
+        self._close_code = 1006
+        self._to_app.close()
 
     def abort(self) -> None:
         self._close_code = 1006

@@ -8,12 +8,15 @@ from urllib.parse import urlsplit, urlunsplit
 
 import httpx2
 import trio
+from trio.socket import SHUT_WR, SocketType
 
 from .._net.websocket import WebSocket, open_websocket
 from ..errors import AuthenticationError, PatterConfigError, PatterConnectionError, RemoteProtocolError
 from .line import LineSocket, UpgradeRefusedError, WebhookAnswer
 
 __all__ = ["LoopbackLine"]
+
+_CONNECT_SECONDS = 10.0
 
 
 class LoopbackLine:
@@ -57,16 +60,19 @@ class LoopbackLine:
 
     @asynccontextmanager
     async def open_media(self, url: str, headers: Mapping[str, str]) -> AsyncIterator[LineSocket]:
-        """Opens a media socket.
+        """Opens a media socket; half of it can only be closed where there is no TLS.
 
         Raises:
             UpgradeRefusedError: the server refuses it, or cannot be reached any more.
         """
+        reachable = self._reachable(url, "ws")
         with suppress(_Cut):
             async with AsyncExitStack() as stack:
-                opening = open_websocket(self._reachable(url, "ws"), headers=headers)
                 try:
-                    socket = _Socket(await stack.enter_async_context(opening))
+                    stream = await _connect(reachable)
+                    twin = stack.enter_context(stream.socket.dup()) if stream else None
+                    opening = open_websocket(reachable, headers=headers, stream=stream)
+                    socket = _Socket(await stack.enter_async_context(opening), twin)
                 except (AuthenticationError, PatterConnectionError, RemoteProtocolError) as error:
                     raise UpgradeRefusedError(str(error)) from error
                 yield socket
@@ -82,6 +88,19 @@ class LoopbackLine:
         return urlunsplit((scheme + secure, self._base.netloc, asked.path, asked.query, ""))
 
 
+async def _connect(url: str) -> trio.SocketStream | None:
+    """Connects, where that is all there is to it: TLS is for the one who opens the WebSocket."""
+    parts = urlsplit(url)
+    if parts.scheme != "ws" or parts.hostname is None:
+        return None
+    with trio.move_on_after(_CONNECT_SECONDS):
+        try:
+            return await trio.open_tcp_stream(parts.hostname, parts.port or 80)
+        except OSError as error:
+            raise PatterConnectionError(f"{parts.netloc} cannot be reached: {error}") from error
+    raise PatterConnectionError(f"{parts.netloc} did not answer within {_CONNECT_SECONDS:g} s")
+
+
 class _Cut(Exception):  # noqa: N818 (never leaves this module)
     """Leaves the socket's block without a goodbye."""
 
@@ -89,8 +108,9 @@ class _Cut(Exception):  # noqa: N818 (never leaves this module)
 class _Socket:
     """A WebSocket client as the carrier's end of a media stream."""
 
-    def __init__(self, websocket: WebSocket) -> None:
+    def __init__(self, websocket: WebSocket, twin: SocketType | None) -> None:
         self._websocket = websocket
+        self._twin = twin
         self.cut = False
 
     async def send(self, message: str) -> None:
@@ -104,6 +124,13 @@ class _Socket:
             return await self._websocket.receive()
         except (PatterConnectionError, RemoteProtocolError) as error:
             raise trio.EndOfChannel(str(error)) from error
+
+    def close_sending(self) -> None:
+        if self._twin is None:
+            raise PatterConfigError("TLS cannot be closed by half; call the server at an http:// address")
+        # The far side may be gone already.
+        with suppress(OSError):
+            self._twin.shutdown(SHUT_WR)
 
     def abort(self) -> None:
         self.cut = True

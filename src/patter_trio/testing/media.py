@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import deque
 from collections.abc import Mapping
 
 import attrs
@@ -11,6 +12,7 @@ import trio
 from .._wire import twilio_far
 from .caller import Caller, follow
 from .conditions import LineConditions
+from .faults import Echoes, Shuffle
 from .line import LineSocket
 from .outcome import StepRecord
 from .phone import Phone
@@ -21,6 +23,8 @@ __all__ = ["MediaLeg"]
 
 # 5 s of frames in a socket that nobody reads; from there the carrier drops the caller's sound.
 _OUT_MESSAGES = 256
+# 2.5 s of frames that wait for a carrier to go on sending; older ones are lost.
+_WITHHELD_MESSAGES = 128
 # 10 s of the server's messages on their way over a slow line.
 _IN_MESSAGES = 512
 _GOODBYE_SECONDS = 5.0
@@ -44,7 +48,9 @@ class MediaLeg:
         self, socket: LineSocket, ids: StreamIds, conditions: LineConditions, lead_limit: float
     ) -> None:
         self.phone = Phone()
-        self.received = ReceivedStream(ids.stream_sid, lead_limit=lead_limit)
+        self.received = ReceivedStream(
+            ids.stream_sid, lead_limit=lead_limit, marks_at_clear=conditions.marks_at_clear
+        )
         self.unsent = 0
         self._socket = socket
         self._ids = ids
@@ -53,6 +59,8 @@ class MediaLeg:
         self._up = conditions.path("caller to agent")
         self._down = conditions.path("agent to caller")
         self._outlet, self._out = trio.open_memory_channel[tuple[float, str]](_OUT_MESSAGES)
+        self._shuffle, self._echoes = Shuffle(conditions), Echoes(conditions)
+        self._withheld: deque[str] = deque(maxlen=_WITHHELD_MESSAGES)
         self._began = 0.0
         self._written = trio.Event()
 
@@ -82,11 +90,20 @@ class MediaLeg:
         return (trio.current_time() - self._began) / self._conditions.pace
 
     def _send(self, message: str) -> None:
+        """Sends, behind what was withheld, once the carrier sends at all."""
+        self._withheld.append(message)
+        while self._withheld and self.phone.sends:
+            self._post(self._withheld.popleft())
+
+    def _post(self, message: str) -> None:
         due = self._up.arrival(trio.current_time())
         try:
             self._outlet.send_nowait((due, message))
         except trio.WouldBlock:
             self.unsent += 1
+        except trio.ClosedResourceError:
+            # The carrier has closed its side of the socket.
+            pass
 
     async def _write(self) -> None:
         async for due, message in self._out:
@@ -97,6 +114,8 @@ class MediaLeg:
                 await self._socket.send(message)
             except trio.BrokenResourceError:
                 break
+        if self.phone.sending_closed:
+            self._socket.close_sending()
         self._written.set()
 
     async def _read(self) -> None:
@@ -124,23 +143,30 @@ class MediaLeg:
             await trio.sleep_until(self._began + number * FRAME_SECONDS * self._conditions.pace)
             caller = self.phone.next_frame()
             if self.phone.sends_media and not self._up.loses_frame():
-                self._send(self._far.media(caller, number))
+                for message in self._shuffle.pass_on(self._far.media(caller, number)):
+                    self._send(message)
             while self.phone.keys:
                 self._send(self._far.digit(self.phone.keys.popleft()))
             agent, marks = self.received.playback.tick()
             self._return_marks(marks)
+            if self.phone.sending_closed:
+                self._outlet.close()
             self.phone.advance(caller, _SILENT_FRAME if self._down.loses_frame() else agent)
 
     def _return_marks(self, names: tuple[str, ...]) -> None:
         for name in names:
+            self._echoes.send(name, self._now)
+        for name in self._echoes.due(self._now):
             self._send(self._far.mark(name))
 
     async def _end(self) -> None:
         """Hangs up as the script wants it: with ``stop``, unless the socket is cut or already gone."""
         if self.phone.socket_cut:
             self._socket.abort()
-        elif not self.phone.line_ended:
-            self._send(self._far.stop())
+        elif not self.phone.line_ended and not self.phone.sending_closed:
+            stops = [self._far.stop() for _ in range(1 + self._conditions.stops_twice)]
+            for message in (*self._shuffle.rest(), *stops):
+                self._send(message)
             self._outlet.close()
             with trio.move_on_after(_GOODBYE_SECONDS):
                 await self._written.wait()

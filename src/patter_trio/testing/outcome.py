@@ -20,7 +20,8 @@ __all__ = [
 ]
 
 EndedBy = Literal["caller", "agent", "dropped", "refused"]
-"""Who ended the call: the caller, the agent's side, a socket cut by the script; or it never began."""
+"""Who ended the call: the caller, the agent's side, a socket that the script cut or closed half; or it never
+began."""
 
 
 @attrs.frozen

@@ -33,6 +33,8 @@ class Phone:
         spoke_until: the line's time at which the caller last finished saying something.
         keys: keys pressed and not yet sent.
         sends_media: whether frames go to the server at all (a dead radio link sends none).
+        sends: whether the carrier sends anything; what it withholds comes when it goes on.
+        sending_closed: whether the carrier has closed its sending side of the socket, and still reads.
         reads: whether the carrier reads what the server sends.
         socket_cut: whether the media socket breaks without a goodbye when the script ends.
         line_ended: whether the agent's side ended the call.
@@ -44,6 +46,8 @@ class Phone:
         self.spoke_until = 0.0
         self.keys: deque[str] = deque()
         self.sends_media = True
+        self.sends = True
+        self.sending_closed = False
         self.reads = True
         self.socket_cut = False
         self.line_ended = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .._wire import twilio_far
 from ..errors import RemoteProtocolError
+from .conditions import MarksAtClear
 from .ear import is_loud
 from .outcome import LogEntry, Violation
 from .playback import PlaybackBuffer
@@ -25,10 +26,13 @@ class ReceivedStream:
     Args:
         stream_sid: the stream's id; messages for another are dropped, as the carrier does.
         lead_limit: seconds of audio that may wait in the buffer before the server counts as unpaced.
+        marks_at_clear: what becomes of the marks that are out when a clear comes.
     """
 
-    def __init__(self, stream_sid: str, *, lead_limit: float = 1.0) -> None:
-        self.playback = PlaybackBuffer()
+    def __init__(
+        self, stream_sid: str, *, lead_limit: float = 1.0, marks_at_clear: MarksAtClear = "returned"
+    ) -> None:
+        self.playback = PlaybackBuffer(marks_at_clear=marks_at_clear)
         self.log: list[LogEntry] = []
         self.violations: list[Violation] = []
         self.clears: list[float] = []

@@ -12,6 +12,7 @@ from .phone import LineEnded, Phone
 
 __all__ = [
     "BargeIn",
+    "CloseSending",
     "CutSocket",
     "GoSilent",
     "HangUp",
@@ -20,6 +21,7 @@ __all__ = [
     "Say",
     "Step",
     "StopReading",
+    "StopSending",
     "Wait",
     "WaitForAgent",
     "WaitForHangUp",
@@ -195,6 +197,42 @@ class StopReading:
         phone.reads = False
         await _pass_time(phone, self.seconds)
         phone.reads = True
+
+
+@attrs.frozen
+class StopSending:
+    """Makes the carrier stop sending for a while; it still reads and plays."""
+
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"lets the carrier withhold everything for {self.seconds:g} s"
+
+    async def perform(self, phone: Phone) -> None:
+        """Holds everything back, then lets it come at once."""
+        phone.sends = False
+        try:
+            await _pass_time(phone, self.seconds)
+        finally:
+            phone.sends = True
+
+
+@attrs.frozen
+class CloseSending:
+    """Closes the carrier's sending side of the socket, which still reads."""
+
+    timeout: float
+
+    def __str__(self) -> str:
+        return "closes its side of the media socket"
+
+    async def perform(self, phone: Phone) -> None:
+        """Succeeds when the agent's side closes too, fails when it does not."""
+        phone.sending_closed = True
+        try:
+            await phone.wait_until(lambda: False, self.timeout, "the end of the connection")
+        except LineEnded:
+            return
 
 
 @attrs.frozen
