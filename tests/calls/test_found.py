@@ -81,7 +81,11 @@ def test_words_behind_a_commit_without_its_final_are_remembered_once() -> None:
     # The caller's radio link is gone between the fourth word and the fifth, and the recogniser breaks.
     stt = ScriptedSTT(delay=1.0, fail_after=3.2)
     who = agent(
-        ScriptedLLM(["Yes."]), stt=stt, min_endpointing_delay_ms=0, max_endpointing_delay_ms=0, first_message=""
+        ScriptedLLM(["Yes."]),
+        stt=stt,
+        min_endpointing_delay_ms=0,
+        max_endpointing_delay_ms=0,
+        first_message="",
     )
     caller = Caller().waits(1.72).says("one two three four five").goes_silent(1.1).waits_for_agent(quiet=2.0)
     rung = ring(who, caller.hangs_up())

@@ -105,7 +105,8 @@ class Ledger:
 
     def forget_unsent(self) -> None:
         """What fills a pause is not needed any more: the part of it that was not sent never will be."""
-        self.synthesised = self.sent
+        # What was sent beyond the sound was silence that filled up a frame.
+        self.synthesised = self._out = self.sent
         self._spans = [span for span in self._spans if span.start < self.sent]
 
     def send(self, samples: int, now: float) -> None:
