@@ -253,12 +253,21 @@ def _stalled(call: Played) -> bool:
 
 
 def _ended_with_the_sound(call: Played) -> list[str]:
-    """Words whose very last frame was sounding when the clear came, or the line was cut."""
+    """Words whose very last frame was sounding when the clear came, or the line was cut.
+
+    A carrier that closes its sending side alone goes on to play what is on its way, and can tell nobody.
+    """
     ends = [*call.outcome.clears, call.outcome.ear.now - 0.02]
+    line, alone = call.scenario.line, call.scenario.steps[-1][0] == "closes_sending"
+    blind = (2 * line.one_way_delay_ms + line.jitter_ms + call.scenario.agent["playout_lead_ms"]) / 1000
     return [
         word.text
         for word in call.outcome.ear.words
-        if word.complete and any(end - 1e-6 <= word.end <= end + 0.021 for end in ends)
+        if word.complete
+        and (
+            any(end - 1e-6 <= word.end <= end + 0.021 for end in ends)
+            or (alone and word.end >= call.outcome.ear.now - blind - 0.06)
+        )
     ]
 
 

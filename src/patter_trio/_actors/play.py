@@ -18,9 +18,6 @@ __all__ = ["play"]
 # Sound that waits here is lost work when the caller interrupts: two seconds ride out a slow voice.
 _QUEUE_SECONDS = 2.0
 
-# How long after the sound must have ended the last mark may come; carriers echo within a round trip.
-_LAST_MARK_SECONDS = 2.0
-
 
 async def play(
     sound: trio.MemoryReceiveChannel[SpokenAudio],
@@ -74,7 +71,7 @@ async def play(
     last = playout.closing_mark()
     if last is not None:
         leg.post_mark(last, turn)
-    with trio.move_on_at(ledger.plays_until + _LAST_MARK_SECONDS):
+    with trio.move_on_at(ledger.plays_until + ledger.echo_seconds):
         await marks.wait_for(lambda _: ledger.all_marks_played)
     # The caller may be speaking over the very end: whether that takes the floor is decided first.
     await gate.wait_for(bool)

@@ -79,6 +79,7 @@ class Conversation:
     _ended: bool = False
     _idx: int = 0
     _serial: int = 0
+    _echoing: bool | None = None
 
     @property
     def _gone(self) -> bool:
@@ -318,7 +319,7 @@ class Conversation:
         tally: Tally | None = None,
     ) -> Turn:
         self._serial += 1
-        ledger = Ledger(self._serial, self.leg.audio.sample_rate)
+        ledger = Ledger(self._serial, self.leg.audio.sample_rate, self._echoing)
         times = TurnTimes(trio.current_time())
         if utterance is not None:
             _note_utterance(times, utterance)
@@ -340,6 +341,7 @@ class Conversation:
         now = trio.current_time()
         turn.times.ended = turn.times.ended if turn.times.ended is not None else now
         turn.ledger.cut(now)
+        self._echoing = turn.ledger.echoing
         if turn.cancel is None:
             turn.conclude(turn.times.ended)
         heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)

@@ -56,6 +56,10 @@ class Ledger:
     An echo may come twice, late or in another turn: only the first echo of an outstanding mark counts. One
     that is 2 s overdue is given up as lost; a turn that lost one and had no other is believed by the clock.
 
+    ``echoing`` is what is known of the carrier from earlier turns of the call. From one that has echoed
+    before, no echo at all in a turn is a stall, and nothing of it was heard unless all of it must have been
+    played long ago; from one that never has, none is waited for, and the clock decides.
+
     A ``clear`` makes the carrier return every outstanding mark at once, and nothing in them tells played from
     cleared. So a barrier mark follows the clear. Echoes take the same way back as the barrier's, so the ear
     had got, when the clear arrived, as far beyond the last proved mark as the time between the two echoes;
@@ -63,7 +67,8 @@ class Ledger:
     nothing at a clear (Plivo) is asked no differently: the barrier's echo, or else our clock, decides.
     """
 
-    def __init__(self, serial: int, sample_rate: int) -> None:
+    def __init__(self, serial: int, sample_rate: int, echoing: bool | None = None) -> None:
+        self._echoing = echoing
         self._prefix = f"{serial}."
         self._rate = sample_rate
         self._written: list[str] = []
@@ -145,6 +150,8 @@ class Ledger:
         """A clear goes out; returns the name of the barrier mark that must follow it."""
         self._cleared_at = now
         self._barrier = self.mark()
+        if self._echoing is False:
+            self.cut(now)
         return self._barrier
 
     @property
@@ -165,6 +172,18 @@ class Ledger:
         return self._plays_until
 
     @property
+    def echo_seconds(self) -> float:
+        """How long after its sound the last echo is waited for."""
+        return 0.0 if self._echoing is False else _ECHO_SECONDS
+
+    @property
+    def echoing(self) -> bool | None:
+        """Whether the carrier echoes marks, as far as this turn and those before it tell."""
+        if self._echoes or self._echoing is not None:
+            return self._echoes or self._echoing
+        return False if self._proved_at is not None else None
+
+    @property
     def all_marks_played(self) -> bool:
         """Whether no mark is outstanding."""
         return not self._outstanding
@@ -176,7 +195,10 @@ class Ledger:
     def _heard(self, now: float) -> int:
         if self._barrier:
             now = min(now, self._cleared_at)
-        self._give_up(now)
+        if self._echoing is False and not self._echoes:
+            return self._played(now)
+        if self._echoes or not self._echoing or now >= self._plays_until + _ECHO_SECONDS:
+            self._give_up(now)
         if self._proved_at is None and self._outstanding:
             return 0
         if not self._echoes and self._proved_at is not None:
