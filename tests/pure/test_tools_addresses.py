@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
 import pytest
@@ -13,7 +14,7 @@ from patter_trio._net.guard import check_url, url_problem
 from patter_trio.errors import PatterConfigError
 
 PRIVATE = ["10.1.2.3", "172.16.0.1", "172.31.255.255", "192.168.1.1", "127.0.0.1", "127.9.9.9", "100.64.0.1"]
-NEVER = ["0.0.0.0", "169.254.169.254", "169.254.1.1", "224.0.0.1", "255.255.255.255", "168.63.129.16"]  # noqa: S104
+NEVER = ["0.0.0.0", "169.254.169.254", "169.254.1.1", "224.0.0.1", "255.255.255.255", "168.63.129.16"]
 PUBLIC = ["8.8.8.8", "93.184.216.34", "172.32.0.1", "100.128.0.1", "1.1.1.1", "2606:4700::1111"]
 
 
@@ -24,7 +25,7 @@ def spellings(draw: st.DrawFn, address: st.SearchStrategy[str]) -> str:
     count = draw(st.integers(1, 4))
     parts = [value >> 8 * (3 - place) & 0xFF for place in range(count - 1)]
     parts.append(value & (256 ** (5 - count) - 1))
-    forms = [
+    forms: list[Callable[[int], str]] = [
         str,
         lambda part: f"0{part:o}",
         lambda part: f"0x{part:x}",
@@ -84,8 +85,8 @@ def test_a_translated_public_address_passes(address: IPv6Address) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1", "2001::1", "fd00:ec2::254",
-     "100::1", "5f00::1", "4000::1"],
+    ["::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1", "2001::1",
+     "fd00:ec2::254",      "100::1", "5f00::1", "4000::1"],
 )  # fmt: skip
 def test_addresses_that_are_not_public_are_blocked(address: str) -> None:
     assert blocked_address(ip_address(address))
@@ -105,13 +106,13 @@ def test_what_passes_of_ipv6_is_public_too(address: IPv6Address) -> None:
         assert not address.is_loopback
 
 
-@pytest.mark.parametrize("address", PRIVATE + ["::1", "fd12::1", "::ffff:10.0.0.1"])
+@pytest.mark.parametrize("address", [*PRIVATE, "::1", "fd12::1", "::ffff:10.0.0.1"])
 def test_self_hosters_may_open_their_own_network(address: str) -> None:
     assert blocked_address(ip_address(address)) == "private"
     assert blocked_address(ip_address(address), allow_private=True) is None
 
 
-@pytest.mark.parametrize("address", NEVER + ["fd00:ec2::254", "fe80::1", "::ffff:169.254.169.254", "ff02::1"])
+@pytest.mark.parametrize("address", [*NEVER, "fd00:ec2::254", "fe80::1", "::ffff:169.254.169.254", "ff02::1"])
 def test_some_addresses_stay_closed_to_everyone(address: str) -> None:
     assert blocked_address(ip_address(address), allow_private=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import enum
+import re
 from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Literal, NotRequired, TypedDict
 
@@ -292,7 +293,8 @@ def test_strict_is_complete_and_on_one_line(schema: dict[str, Any]) -> None:
 
 
 def test_nulls_that_only_strictness_asked_for_are_taken_out() -> None:
-    schema = {
+    with_x = {"type": "object", "properties": {"x": {"type": "string"}}}
+    schema: dict[str, Any] = {
         "type": "object",
         "required": ["kept"],
         "properties": {
@@ -300,10 +302,24 @@ def test_nulls_that_only_strictness_asked_for_are_taken_out() -> None:
             "left": {"type": "integer"},
             "free": {"type": ["integer", "null"]},
             "deep": {"type": "array", "items": {"type": "object", "properties": {"x": {"type": "string"}}}},
+            "one": {
+                "anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {"type": "string"}}}]
+            },
+            "named": {"$ref": "#/$defs/text"},
         },
+        "$defs": {"text": {"type": "string"}},
     }
-    given_by_model = {"kept": None, "left": None, "free": None, "deep": [{"x": None}]}
-    assert without_nulls(given_by_model, schema) == {"kept": None, "free": None, "deep": [{}]}
+    given_by_model: dict[str, Any] = {
+        "kept": None,
+        "left": None,
+        "free": None,
+        "deep": [{"x": None}],
+        "one": {"x": None},
+    }
+    given_by_model["named"] = None
+    assert without_nulls(given_by_model, schema) == {"kept": None, "free": None, "deep": [{}], "one": {}}
+    named = strict_parameters(schema, "it")["properties"]["named"]
+    assert named == {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "null"}]}
 
 
 # --- what is refused ----------------------------------------------------------------------------------------
@@ -375,7 +391,7 @@ def test_settings_that_a_tool_does_not_have_are_named() -> None:
     with pytest.raises(PatterConfigError, match="retries"):
         tool(retries=3)(lambda: None)
     with pytest.raises(PatterConfigError, match="parameters="):
-        tool(name="ask", parameters={"type": "object"})  # type: ignore[call-overload]
+        tool(name="ask", parameters={"type": "object"})
 
 
 def test_a_plain_generator_is_refused() -> None:
@@ -481,11 +497,7 @@ def test_arguments_that_do_not_fit_are_told_apart(
         assert wrong is None
     else:
         assert wrong is not None
-        pytest.raises(AssertionError, _raise, wrong).match(complaint)
-
-
-def _raise(message: str) -> None:
-    raise AssertionError(message)
+        assert re.search(complaint, wrong)
 
 
 async def _steps() -> AsyncIterator[dict[str, Any]]:

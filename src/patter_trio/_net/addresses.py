@@ -8,14 +8,15 @@ keys. The lists are our own, since those of the standard library differ between 
 from __future__ import annotations
 
 import unicodedata
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 __all__ = ["blocked_address", "blocked_name", "read_address"]
 
 Address = IPv4Address | IPv6Address
+Networks = tuple[IPv4Network | IPv6Network, ...]
 
 
-def _networks(*spelled: str) -> tuple[object, ...]:
+def _networks(*spelled: str) -> Networks:
     return tuple(ip_network(each) for each in spelled)
 
 
@@ -75,8 +76,8 @@ def blocked_address(address: Address, *, allow_private: bool = False) -> str | N
     return None
 
 
-def _among(address: Address, networks: tuple[object, ...]) -> bool:
-    return any(address in network for network in networks)  # type: ignore[operator]
+def _among(address: Address, networks: Networks) -> bool:
+    return any(address in network for network in networks)
 
 
 def _embedded(address: IPv6Address) -> IPv4Address | None:

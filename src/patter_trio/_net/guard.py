@@ -8,8 +8,11 @@ other scheme than HTTP is spoken.
 
 from __future__ import annotations
 
+import functools
 import logging
+import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
@@ -22,7 +25,16 @@ import trio
 from ..errors import PatterConfigError, PatterConnectionError
 from .addresses import blocked_address, blocked_name, read_address
 
-__all__ = ["BlockedAddressError", "check_url", "open_guarded_client", "resolve_public", "url_problem"]
+__all__ = [
+    "BlockedAddressError",
+    "check_headers",
+    "check_url",
+    "open_guarded_client",
+    "resolve_public",
+    "url_problem",
+]
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 
 _log = logging.getLogger("patter_trio.net")
 
@@ -71,6 +83,25 @@ def check_url(url: str, *, allow_private: bool = False, what: str = "the web add
             f"{what} may not be called: {problem}",
             hint="allow_private=True is for services of your own network" if private else None,
         )
+
+
+def check_headers(headers: Any) -> None:
+    """Refuses headers that cannot be sent.
+
+    Raises:
+        PatterConfigError: they are no names with values, or hold what no header may. The values are not
+            shown: they are keys, usually.
+    """
+    if not isinstance(headers, Mapping):
+        raise PatterConfigError("headers must be a mapping of names to values")
+    for name, value in headers.items():
+        if not isinstance(name, str) or not _TOKEN.match(name):
+            raise PatterConfigError(f"headers: {name!r} is not the name of a header")
+        if not isinstance(value, str) or not (value.isascii() and value.isprintable()):
+            raise PatterConfigError(
+                f"headers: the value of {name} holds characters that no header may",
+                hint="plain ASCII; a key that was read from a file needs .strip()",
+            )
 
 
 async def resolve_public(host: str, port: int, *, allow_private: bool = False) -> list[str]:
@@ -154,13 +185,19 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=True),
+            ssl_context=_ssl_context(),
             max_connections=None,
             keepalive_expiry=_KEEPALIVE_SECONDS,
             http1=True,
             http2=False,
             network_backend=backend,
         )
+
+
+@functools.cache
+def _ssl_context() -> ssl.SSLContext:
+    # Loading the certificates blocks for tens of milliseconds: once per process, not per client.
+    return httpx2.create_ssl_context(trust_env=True)
 
 
 @asynccontextmanager

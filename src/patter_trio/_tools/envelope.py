@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import attrs
 import msgspec
 
 __all__ = ["error_envelope", "result_text"]
@@ -31,12 +30,10 @@ def result_text(result: Any, most: int) -> str:
 
 
 def _json(value: Any) -> str:
-    return msgspec.json.encode(_sound(value) if isinstance(value, str) else value, enc_hook=_plain).decode()
+    return msgspec.json.encode(_sound(value) if isinstance(value, str) else value, enc_hook=_unknown).decode()
 
 
-def _plain(value: Any) -> Any:
-    if attrs.has(type(value)):
-        return attrs.asdict(value, recurse=False)
+def _unknown(value: Any) -> Any:
     raise TypeError(f"a tool cannot give {type(value).__name__} to a model: return text or what JSON has")
 
 

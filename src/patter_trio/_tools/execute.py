@@ -9,6 +9,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import msgspec
 import trio
@@ -227,7 +228,7 @@ class DefaultToolExecutor:
                 "caller": context.caller,
                 "callee": context.callee,
             }
-            key = f"{context.call_id}:{id}" if id else None
+            key = quote(f"{context.call_id}:{id}", safe=":") if id else None
             return await self._webhooks.send(tool.webhook_url, body, idempotency_key=key)
         run = _bind(tool.handler, arguments, context)
         result = run() if _is_async(run) else await self.run_sync(run)
@@ -245,7 +246,11 @@ class DefaultToolExecutor:
         virtual clock threads take no time or all of it: simulations override this with
         ``return function()``.
         """
-        return await trio.to_thread.run_sync(function, abandon_on_cancel=True, limiter=self._threads)
+        # In a box, for trio refuses functions whose result is still to be awaited.
+        box = await trio.to_thread.run_sync(
+            lambda: (function(),), abandon_on_cancel=True, limiter=self._threads
+        )
+        return box[0]
 
     def describe_failure(self, tool: Tool, error: ToolError) -> str:
         """What the model is told of a failure; the exception of a handler is the error's cause."""

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from ..errors import ToolSchemaError
+from .fit import misfit
 from .schema import accepts_none
 
 __all__ = ["checked_parameters", "strict_parameters", "without_nulls"]
@@ -152,6 +153,11 @@ def without_nulls(value: Any, schema: Any) -> Any:
     """The value without the ``null`` of each property that may be left out but may not be ``null``."""
     if not isinstance(schema, dict):
         return value
+    for union in ("anyOf", "oneOf"):
+        for option in schema.get(union, ()):
+            cleaned = without_nulls(value, option)
+            if misfit(cleaned, option) is None:
+                return cleaned
     if isinstance(value, list):
         return [without_nulls(item, schema.get("items")) for item in value]
     if not isinstance(value, dict):

@@ -82,7 +82,9 @@ def schema_of(hint: Any, where: str, inside: tuple[Any, ...] = ()) -> dict[str, 
 
 
 def accepts_none(schema: abc.Mapping[str, Any]) -> bool:
-    """Whether ``null`` fits."""
+    """Whether ``null`` certainly fits; what a reference means is not looked up."""
+    if "$ref" in schema:
+        return False
     kind = schema.get("type")
     if "enum" in schema:
         return None in schema["enum"]
@@ -93,6 +95,8 @@ def accepts_none(schema: abc.Mapping[str, Any]) -> bool:
     for union in ("anyOf", "oneOf"):
         if union in schema:
             return any(accepts_none(option) for option in schema[union])
+    if "allOf" in schema:
+        return all(accepts_none(part) for part in schema["allOf"])
     return "const" not in schema or schema["const"] is None
 
 

@@ -22,7 +22,7 @@ import httpx2
 import trio
 
 from .._actors.foreign import foreign
-from .._net.guard import check_url, open_guarded_client
+from .._net.guard import check_headers, check_url, open_guarded_client
 from .._tools.definition import Tool
 from ..errors import (
     MissingExtraError,
@@ -42,6 +42,9 @@ _log = logging.getLogger("patter_trio.tools")
 
 # A server that says goodbye too slowly is left.
 _GOODBYE_SECONDS = 2.0
+
+# Between calls a server may be silent; the calls have time limits of their own.
+_SILENCE_SECONDS = 300.0
 
 # Pages of a tool list; a server that has always another one is broken.
 _PAGES = 50
@@ -91,9 +94,9 @@ class MCPServer:
             raise PatterConfigError("headers= and allow_private= belong to url=, not to command=")
         if isinstance(values["args"], str) or not all(isinstance(arg, str) for arg in values["args"]):
             raise PatterConfigError("args must be a list of texts", hint='args=["server.py", "--port", "1"]')
-        for field in ("headers", "env"):
-            if not isinstance(values[field], Mapping):
-                raise PatterConfigError(f"{field} must be a mapping of names to values")
+        if not isinstance(values["env"], Mapping):
+            raise PatterConfigError("env must be a mapping of names to values")
+        check_headers(values["headers"])
         for field, most in (("connect_timeout_s", 120.0), ("timeout_s", 300.0)):
             seconds = values[field]
             number = isinstance(seconds, (int, float)) and not isinstance(seconds, bool)
@@ -227,7 +230,7 @@ class _Link:
             http = await stack.enter_async_context(
                 open_guarded_client(
                     allow_private=server.allow_private,
-                    timeout=max(server.timeout_s, server.connect_timeout_s),
+                    timeout=_SILENCE_SECONDS,
                     headers=server.headers,
                 )
             )

@@ -19,7 +19,7 @@ import httpx2
 import msgspec
 import trio
 
-from .._net.guard import check_url, open_guarded_client
+from .._net.guard import check_headers, check_url, open_guarded_client
 from .._net.http import open_body, read_beginning
 from ..errors import PatterConfigError, ToolError
 
@@ -64,8 +64,7 @@ class ToolWebhooks:
         tries = values["attempts"]
         if isinstance(tries, bool) or not isinstance(tries, int) or not 1 <= tries <= 10:
             raise PatterConfigError(f"attempts must be 1 to 10, not {tries!r}")
-        if not isinstance(values["headers"], Mapping):
-            raise PatterConfigError("headers must be a mapping of names to values")
+        check_headers(values["headers"])
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Webhooks]:
@@ -110,7 +109,11 @@ class Webhooks:
 
     async def _attempt(self, url: str, body: dict[str, Any], key: str | None) -> Any:
         content = msgspec.json.encode(body)
-        headers = {"Content-Type": "application/json", "Accept": "application/json"}
+        headers = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
         if key:
             headers["Idempotency-Key"] = key
         if self.settings.secret:
@@ -123,9 +126,9 @@ class Webhooks:
             ):
                 if not response.is_success:
                     raise _refusal(response)
+                if response.headers.get("content-encoding", "identity") != "identity":
+                    raise ToolError("the webhook's answer is packed, which was not asked for")
                 answer = await read_beginning(received, _ANSWER_BYTES + 1)
-        except httpx2.DecodingError as error:
-            raise ToolError("the webhook's answer cannot be unpacked") from error
         except httpx2.TransportError as error:
             raise _PassingError(
                 f"the webhook cannot be reached: {str(error) or type(error).__name__}"
