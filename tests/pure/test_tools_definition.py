@@ -293,7 +293,6 @@ def test_strict_is_complete_and_on_one_line(schema: dict[str, Any]) -> None:
 
 
 def test_nulls_that_only_strictness_asked_for_are_taken_out() -> None:
-    with_x = {"type": "object", "properties": {"x": {"type": "string"}}}
     schema: dict[str, Any] = {
         "type": "object",
         "required": ["kept"],
