@@ -42,12 +42,10 @@ _RESERVED = _networks(
 
 _GLOBAL_6 = IPv6Network("2000::/3")
 _SIX_TO_FOUR = IPv6Network("2002::/16")
-# Prefixes behind which the last 32 bits are an IPv4 address: mapped, translated, compatible, NAT64 (public
-# and local).
-_EMBEDDING = tuple(
-    IPv6Network(each)
-    for each in ("::ffff:0:0/96", "::ffff:0:0:0/96", "::/96", "64:ff9b::/96", "64:ff9b:1::/48")
-)
+# Prefixes behind which the last 32 bits are an IPv4 address: mapped, and the public NAT64. Other translations
+# (local NAT64, the old compatible form) lead nowhere on the internet: they are reserved like all that is not
+# in the global range.
+_EMBEDDING = (IPv6Network("::ffff:0:0/96"), IPv6Network("64:ff9b::/96"))
 
 _LOCAL_NAMES = frozenset({"localhost", "localhost6", "ip6-localhost", "ip6-loopback", "broadcasthost"})
 _LOCAL_ENDINGS = (".localhost", ".localdomain", ".local", ".internal", ".intranet", ".lan", ".home.arpa")
@@ -85,7 +83,7 @@ def _embedded(address: IPv6Address) -> IPv4Address | None:
     value = int(address)
     if address in _SIX_TO_FOUR:
         return IPv4Address(value >> 80 & 0xFFFFFFFF)
-    if value > 1 and any(address in network for network in _EMBEDDING):
+    if _among(address, _EMBEDDING):
         return IPv4Address(value & 0xFFFFFFFF)
     return None
 
