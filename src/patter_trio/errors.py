@@ -4,7 +4,8 @@
 
     PatterError                     .code, and .hint where there is something the reader can do
     ├── PatterConfigError           you broke it: a setting is missing, unknown or contradicts another
-    │   └── MissingExtraError       an optional package is not installed
+    │   ├── MissingExtraError       an optional package is not installed
+    │   └── ToolSchemaError         a tool's parameters cannot be told to a model
     ├── PatterConnectionError       a far side cannot be reached, or went away
     │   ├── CarrierLostError        the media socket of a call ended without a goodbye
     │   └── CarrierStalledError     the carrier stopped reading what we send
@@ -15,6 +16,7 @@
     ├── ProviderError               a provider answered with an error of its own
     │   ├── RecognizerError         speech to text
     │   ├── LanguageModelError      the model or the ``on_message`` function
+    │   ├── ToolError               a tool of the agent
     │   └── VoiceError              text to speech
     ├── ProvisionError              a phone number could not be set up
     └── CapacityError               no room for another call
@@ -44,6 +46,8 @@ __all__ = [
     "RecognizerError",
     "RemoteProtocolError",
     "SignatureError",
+    "ToolError",
+    "ToolSchemaError",
     "VoiceError",
 ]
 
@@ -64,6 +68,8 @@ class ErrorCode(StrEnum):
     STT_FAILED = "stt_failed"
     LLM_FAILED = "llm_failed"
     TTS_FAILED = "tts_failed"
+    TOOL_FAILED = "tool_failed"
+    TOOL_SCHEMA = "tool_schema"
     PROVISION = "provision"
     CAPACITY = "capacity"
     INTERNAL = "internal"
@@ -98,6 +104,12 @@ class MissingExtraError(PatterConfigError, ImportError):
     """An optional package is needed and not installed; the hint names the extra."""
 
     code = ErrorCode.MISSING_EXTRA
+
+
+class ToolSchemaError(PatterConfigError):
+    """The parameters of a tool cannot be told to a model; raised when the tool is built."""
+
+    code = ErrorCode.TOOL_SCHEMA
 
 
 class PatterConnectionError(PatterError, ConnectionError):
@@ -164,6 +176,12 @@ class VoiceError(ProviderError):
     """Text to speech failed."""
 
     code = ErrorCode.TTS_FAILED
+
+
+class ToolError(ProviderError):
+    """A tool of the agent failed; the model is told, the call goes on."""
+
+    code = ErrorCode.TOOL_FAILED
 
 
 class ProvisionError(PatterError):
