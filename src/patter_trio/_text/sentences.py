@@ -83,11 +83,7 @@ class SentenceChunker:
     def __init__(
         self, min_sentence_len: int = 20, language: str = "en", aggressive_first_flush: bool = False
     ) -> None:
-        if (
-            isinstance(min_sentence_len, bool)
-            or not isinstance(min_sentence_len, int)
-            or min_sentence_len < 0
-        ):
+        if type(min_sentence_len) is not int or min_sentence_len < 0:
             raise PatterConfigError(
                 f"min_sentence_len must be a number of characters, not {min_sentence_len!r}"
             )
