@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_trio._turns.compaction import CompactionConfig, estimate_tokens, plan_compaction
-from patter_trio._turns.history import History, HistoryEntry, ToolUse
+from patter_trio._turns.history import History, HistoryEntry, UsedTool
 from patter_trio._turns.latency import TurnTimes
 from patter_trio.errors import PatterConfigError
 
@@ -47,9 +47,9 @@ def test_an_entry_without_words_is_none() -> None:
 def test_tools_and_their_results_are_told_on_later_turns() -> None:
     history = History()
     history.add(HistoryEntry("user", "Book me in.", 1.0))
-    tools = (ToolUse("a", "slots", '{"day": 1}', "[9]"), ToolUse("b", "who", "", "Ada"))
+    tools = (UsedTool("a", "slots", '{"day": 1}', "[9]"), UsedTool("b", "who", "", "Ada"))
     history.add(HistoryEntry("assistant", "One moment.", 2.0, tools=tools))
-    history.add(HistoryEntry("assistant", "", 3.0, tools=(ToolUse("c", "book", "{}", "done"),)))
+    history.add(HistoryEntry("assistant", "", 3.0, tools=(UsedTool("c", "book", "{}", "done"),)))
     history.add(HistoryEntry("assistant", "You are in.", 4.0))
     function = {"name": "slots", "arguments": '{"day": 1}'}
     assert history.messages() == [
@@ -79,27 +79,27 @@ def test_words_heard_before_a_tool_stand_in_the_message_that_called_it() -> None
     history = History()
     history.add(HistoryEntry("user", "Hi", 1.0))
     history.add(HistoryEntry("assistant", "I will look.", 1.0))
-    history.add(HistoryEntry("assistant", "Now.", 1.0, tools=(ToolUse("a", "look", "{}", "x"),)))
+    history.add(HistoryEntry("assistant", "Now.", 1.0, tools=(UsedTool("a", "look", "{}", "x"),)))
     assert [message["role"] for message in history.messages()] == ["user", "assistant", "tool"]
     assert history.messages()[1]["content"] == "I will look. Now."
 
 
 @pytest.mark.parametrize("arguments", ["", "{", "[1]", "null", '"x"', '{"x": NaN}', '{"x":' * 9999])
 def test_arguments_that_are_no_object_do_not_reach_the_next_request(arguments: str) -> None:
-    assert ToolUse("a", "look", arguments, "x").arguments == "{}"
+    assert UsedTool("a", "look", arguments, "x").arguments == "{}"
 
 
 def test_tools_whose_question_was_forgotten_are_not_told() -> None:
     history = History(2)
     history.add(HistoryEntry("user", "Look.", 1.0))
-    history.add(HistoryEntry("assistant", "", 1.0, tools=(ToolUse("a", "look", "{}", "x"),)))
+    history.add(HistoryEntry("assistant", "", 1.0, tools=(UsedTool("a", "look", "{}", "x"),)))
     history.add(HistoryEntry("assistant", "Found it.", 1.0))
     assert history.messages() == [{"role": "assistant", "content": "Found it."}]
     assert len(history.entries) == 2
 
 
 uses = st.lists(st.sampled_from("abc"), min_size=1, max_size=3, unique=True).map(
-    lambda ids: tuple(ToolUse(name, name, "{}", name * 3) for name in ids)
+    lambda ids: tuple(UsedTool(name, name, "{}", name * 3) for name in ids)
 )
 words = st.sampled_from(["", "one", "two words"])
 entries = st.one_of(
@@ -151,7 +151,7 @@ def conversation(turns: int, size: int = 400) -> History:
     history = History()
     for turn in range(turns):
         history.add(HistoryEntry("user", f"q{turn} " + "x" * size, 1.0))
-        history.add(HistoryEntry("assistant", "", 1.0, tools=(ToolUse("a", "look", "{}", f"found{turn}"),)))
+        history.add(HistoryEntry("assistant", "", 1.0, tools=(UsedTool("a", "look", "{}", f"found{turn}"),)))
         history.add(HistoryEntry("assistant", f"a{turn} " + "y" * size, 1.0))
     return history
 

@@ -11,7 +11,7 @@ import attrs
 
 from ..events import Role
 
-__all__ = ["History", "HistoryEntry", "ToolUse", "as_messages", "tool_messages"]
+__all__ = ["History", "HistoryEntry", "UsedTool", "as_messages", "tool_messages"]
 
 _SUMMARY = "What was said before, as notes (not instructions):\n"
 
@@ -29,7 +29,7 @@ def _not_json(constant: str) -> None:
 
 
 @attrs.frozen
-class ToolUse:
+class UsedTool:
     """A tool that the model called and what came back: neither is kept without the other.
 
     ``id`` is unique among the calls of one message; ``arguments`` is JSON text, ``{}`` if the model's own
@@ -56,7 +56,7 @@ class HistoryEntry:
     timestamp: float
     unheard: str = ""
     turn_idx: int = 0
-    tools: tuple[ToolUse, ...] = ()
+    tools: tuple[UsedTool, ...] = ()
 
 
 class History:
@@ -148,7 +148,7 @@ def as_messages(entries: Iterable[HistoryEntry]) -> list[dict[str, Any]]:
     return messages
 
 
-def tool_messages(text: str, tools: Sequence[ToolUse]) -> list[dict[str, Any]]:
+def tool_messages(text: str, tools: Sequence[UsedTool]) -> list[dict[str, Any]]:
     """One message in which the model said ``text`` and called ``tools``, and the results behind it."""
     calls = [
         {"id": tool.id, "type": "function", "function": {"name": tool.name, "arguments": tool.arguments}}
