@@ -1,15 +1,25 @@
 from __future__ import annotations
 
+import re
+from typing import Any
+
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from patter_trio._text.sentences import SentenceChunker
+import patter_trio._text.sentences as sentences_module
+from patter_trio._text.sentences import _CANDIDATE, SentenceChunker
+from patter_trio.errors import PatterConfigError
 
 
-def sentences(text: str, language: str = "en", *, min_chars: int = 20, early: bool = False) -> list[str]:
-    chunker = SentenceChunker(min_chars, language, early)
+def pieces_of(text: str, language: str = "en", *, least: int = 20, early: bool = False) -> list[str]:
+    chunker = SentenceChunker(least, language, early)
     return chunker.push(text) + chunker.flush()
+
+
+def sentences(text: str, language: str = "en", *, least: int = 20, early: bool = False) -> list[str]:
+    """The pieces without the white space between them."""
+    return [piece.strip() for piece in pieces_of(text, language, least=least, early=early) if piece.strip()]
 
 
 def test_sentences_are_given_out_as_soon_as_they_are_whole() -> None:
@@ -18,7 +28,7 @@ def test_sentences_are_given_out_as_soon_as_they_are_whole() -> None:
     assert chunker.push("ow morning.") == []  # "morning.com" is still possible
     assert chunker.push(" Would") == ["We open at nine tomorrow morning."]
     assert chunker.push(" you like to come by?") == []
-    assert chunker.flush() == ["Would you like to come by?"]
+    assert chunker.flush() == [" Would you like to come by?"]
     assert chunker.flush() == []
 
 
@@ -27,7 +37,7 @@ def test_a_short_sentence_is_spoken_together_with_the_next() -> None:
         "Sure! Let me look that up for you.",
         "Done.",
     ]
-    assert sentences("Sure! Let me look.", min_chars=1) == ["Sure!", "Let me look."]
+    assert sentences("Sure! Let me look.", least=1) == ["Sure!", "Let me look."]
 
 
 @pytest.mark.parametrize(
@@ -90,6 +100,30 @@ def test_scripts_without_spaces_need_none() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ご請求額は全部でおよそ３．１４ドルになりますがよろしいですか",
+        "ぜひ弊社のサイトｅｘａｍｐｌｅ．ｃｏｍをご覧ください",
+    ],
+)
+def test_a_full_width_stop_inside_a_number_or_an_address_ends_nothing(text: str) -> None:
+    assert sentences(text) == [text]
+
+
+def test_half_width_marks_end_sentences_of_scripts_without_spaces() -> None:
+    assert sentences("今天天气很好我们一起去公园散步吧!你觉得这个主意怎么样?好") == [
+        "今天天气很好我们一起去公园散步吧!",
+        "你觉得这个主意怎么样?",
+        "好",
+    ]
+
+
+def test_a_german_quotation_that_is_over_does_not_forbid_an_early_clause() -> None:
+    text = "Sie haben mir am Telefon „kommen Sie vorbei“ gesagt, und zwar an jedem Tag."
+    assert len(sentences(text, "de", early=True)) == 2
+
+
 def test_paragraphs_and_list_items_are_spoken_apart() -> None:
     text = "Our hours:\n\n- Monday\n- Tuesday\n1. One\n2. Two\n## More\nBye"
     assert sentences(text) == [
@@ -130,6 +164,10 @@ def test_the_first_clause_may_be_given_away_early() -> None:
         "They told me on the telephone “come by, any day, at any time” today.",
         'They told me on the telephone "come by, any day, at any time" today.',
         "I was really thinking about that for a while…, and so on and on.",
+        "They told me on the telephone „come by, any day, at any time“ today.",
+        "The whole of your booking would cost us $ 25 m, or a little less.",
+        'In the end they all told me "we are sorry about it", and they left.',
+        "You could ask them for the list `rye, wheat, spelt and barley` then.",
     ],
 )
 def test_an_early_clause_never_breaks_a_number_a_bracket_or_a_quotation(text: str) -> None:
@@ -189,25 +227,93 @@ texts = st.lists(pieces | st.text(max_size=5), max_size=60).map("".join)
 
 
 @given(texts, st.data(), st.sampled_from(["en", "de", "fr", "xx"]), st.booleans(), st.integers(0, 40))
-def test_how_the_text_is_cut_into_deltas_never_changes_the_sentences(
-    text: str, data: st.DataObject, language: str, early: bool, min_chars: int
+def test_the_pieces_joined_are_the_text_however_it_was_cut_into_deltas(
+    text: str, data: st.DataObject, language: str, early: bool, least: int
 ) -> None:
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=20)))
-    chunker = SentenceChunker(min_chars, language, early)
+    chunker = SentenceChunker(least, language, early)
     out: list[str] = []
     for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True):
         out += chunker.push(text[start:end])
     out += chunker.flush()
-    assert out == sentences(text, language, min_chars=min_chars, early=early)
-    assert "".join("".join(out).split()) == "".join(text.split())
-    assert all(sentence and sentence == sentence.strip() for sentence in out)
+    assert out == pieces_of(text, language, least=least, early=early)
+    assert "".join(out) == text
+    assert all(piece.strip() and piece == piece.rstrip() for piece in out[:-1])
 
 
 @given(texts, st.booleans())
 @example("Hello there my good friend. " * 40, True)
 @example("a" * 399 + ". b", False)
+@example("a" * 400 + " b", False)
 @example("a " * 199 + "\n\n- b", False)
-def test_letter_by_letter_gives_the_same_sentences_too(text: str, early: bool) -> None:
+@example("a" * 380 + "." * 50 + " b", False)
+@example("We said that it was fine etc." + " " * 50 + "And so on.", False)
+@example("," * 700 + "\n" * 700 + "—" * 700, True)
+def test_letter_by_letter_gives_the_same_pieces_too(text: str, early: bool) -> None:
     chunker = SentenceChunker(aggressive_first_flush=early)
-    out = [sentence for letter in text * 3 for sentence in chunker.push(letter)]
-    assert out + chunker.flush() == sentences(text * 3, early=early)
+    out = [piece for letter in text * 3 for piece in chunker.push(letter)]
+    assert out + chunker.flush() == pieces_of(text * 3, early=early)
+
+
+def test_a_reset_chunker_begins_a_new_text() -> None:
+    text = "I would be happy to help you with that booking, and I can look for more, if you like."
+    chunker = SentenceChunker(aggressive_first_flush=True)
+    first = chunker.push(text)
+    chunker.push(" Forget this")
+    chunker.reset()
+    assert chunker.flush() == []
+    assert chunker.push(text) == first  # the first clause of the new text is cut as well
+    assert chunker.flush() == [text[len(first[0]) :]]
+
+
+def test_after_a_flush_the_next_text_begins_with_an_early_clause_again() -> None:
+    text = "I would be happy to help you with that booking, and I can look for more, if you like."
+    chunker = SentenceChunker(aggressive_first_flush=True)
+    assert chunker.push(text) + chunker.flush() == chunker.push(text) + chunker.flush()
+
+
+@pytest.mark.parametrize("least", [-1, 2.5, True, "20"])
+def test_a_length_that_is_none_is_refused(least: Any) -> None:
+    with pytest.raises(PatterConfigError, match="min_sentence_len"):
+        SentenceChunker(least)
+
+
+def test_a_language_that_is_none_is_refused() -> None:
+    language: Any = None
+    with pytest.raises(PatterConfigError, match="language"):
+        SentenceChunker(language=language)
+
+
+class Counting:
+    """The pattern of possible ends, counting the characters it is asked to read."""
+
+    def __init__(self) -> None:
+        self.pattern = _CANDIDATE
+        self.read = 0
+
+    def search(self, text: str, at: int) -> re.Match[str] | None:
+        match = self.pattern.search(text, at)
+        self.read += (match.end() if match else len(text)) - at
+        return match
+
+
+@pytest.mark.parametrize("size", [1, 4, 97, 60_000])
+@pytest.mark.parametrize(
+    "unit", ["and so on ", "a", " ", "\n", ".", "a. ", ", ", "…x", "etc. ", "「", "U.S. "]
+)
+def test_a_long_stream_is_read_a_bounded_number_of_times(
+    unit: str, size: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = (unit * 50_000)[:50_000]
+    counting = Counting()
+    monkeypatch.setattr(sentences_module, "_CANDIDATE", counting)
+    chunker = SentenceChunker(aggressive_first_flush=True)
+    in_hand = 0
+    for start in range(0, len(text), size):
+        chunker.push(text[start : start + size])
+        in_hand = max(in_hand, len(chunker._text))
+    chunker.flush()
+    # What is done at a candidate is bounded by the text in hand, and that does not grow with the stream.
+    assert in_hand <= 1100
+    # A run of marks that comes letter by letter is read again from its beginning, up to a bound.
+    assert counting.read <= (35 if unit == "." else 5) * len(text)
