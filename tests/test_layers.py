@@ -19,10 +19,10 @@ SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 FLOORS: dict[int, tuple[str, ...]] = {
     0: ("events", "errors", "abc"),
     1: ("_audio", "_text", "_wire", "_turns"),
-    2: ("_actors",),
+    2: ("_actors", "_tools"),
     3: ("_call",),
     4: (
-        *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines"),
+        *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
         *("_net", "observability", "_local"),
     ),
     5: ("_session", "_settings", "_callbacks", "_wall", "_server"),

@@ -266,7 +266,7 @@ def _ended_with_the_sound(call: Played) -> list[str]:
         if word.complete
         and (
             any(end - 1e-6 <= word.end <= end + 0.021 for end in ends)
-            or (alone and word.end >= call.outcome.ear.now - blind - 0.06)
+            or (alone and word.end >= call.outcome.ear.words[-1].end - blind - 0.06)
         )
     ]
 
