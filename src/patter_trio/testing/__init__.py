@@ -27,7 +27,16 @@ from .ear import Ear, Span
 from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
 from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
-from .scripted import LLMRequest, Reply, ScriptedLLM, ScriptedSTT, ScriptedTTS, ScriptedVAD, ToolUse
+from .scripted import (
+    LLMRequest,
+    Reply,
+    ScriptedLLM,
+    ScriptedSTT,
+    ScriptedTTS,
+    ScriptedTurnDetector,
+    ScriptedVAD,
+    ToolUse,
+)
 from .simulate import run_virtual
 from .wordsound import HeardWord, WordReader, speak_words
 
@@ -50,6 +59,7 @@ __all__ = [
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
+    "ScriptedTurnDetector",
     "ScriptedVAD",
     "SimulatedTwilio",
     "Span",

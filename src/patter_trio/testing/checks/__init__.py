@@ -10,9 +10,10 @@ They work in real time against a network and in virtual time against a scripted 
 ``open()`` is opened once for its check, as a session does.
 """
 
+from .judging import check_turn_detector
 from .listening import check_stt
 from .noticing import check_vad
 from .speaking import check_tts
 from .thinking import check_llm
 
-__all__ = ["check_llm", "check_stt", "check_tts", "check_vad"]
+__all__ = ["check_llm", "check_stt", "check_tts", "check_turn_detector", "check_vad"]

@@ -7,6 +7,7 @@ what was asked of them.
 from .llm import LLMRequest, Reply, ScriptedLLM, ToolUse
 from .stt import ScriptedSTT, STTRecord
 from .tts import ScriptedTTS, TTSRecord
+from .turn import ScriptedTurnDetector, TurnDetectorRecord
 from .vad import ScriptedVAD
 
 __all__ = [
@@ -16,7 +17,9 @@ __all__ = [
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
+    "ScriptedTurnDetector",
     "ScriptedVAD",
     "TTSRecord",
     "ToolUse",
+    "TurnDetectorRecord",
 ]
