@@ -16,10 +16,16 @@ def _install(session: nox.Session, extras: str, *groups: str) -> None:
     session.install("-e", f".[{extras}]", *requirements)
 
 
+def _install_for_tests(session: nox.Session, *groups: str) -> None:
+    _install(session, "demo", "test", *groups)
+    # Of this wheel only the model file is read; its dependencies would be 290 MB.
+    session.install("--no-deps", "pipecat-ai>=1.0,<2")
+
+
 @nox.session
 def lint(session: nox.Session) -> None:
     """Formatting, lint and types: ruff, mypy --strict, pyright."""
-    _install(session, "demo", "lint", "test", "dev")
+    _install_for_tests(session, "lint", "dev")
     session.run("ruff", "format", "--check", ".")
     session.run("ruff", "check", ".")
     session.run("mypy")
@@ -29,14 +35,14 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """The whole test suite on the Python that runs nox; arguments go to pytest."""
-    _install(session, "demo", "test")
+    _install_for_tests(session)
     session.run("pytest", *session.posargs)
 
 
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests_all(session: nox.Session) -> None:
     """The test suite on every supported Python that this machine has."""
-    _install(session, "demo", "test")
+    _install_for_tests(session)
     session.run("pytest", *session.posargs)
 
 

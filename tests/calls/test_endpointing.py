@@ -2,41 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import itertools
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import attrs
 import pytest
 import trio
 
-from patter_trio import Agent, Call, PatterConfigError, Transcript, TurnWindow
+from patter_trio import Agent, Call, PatterConfigError, Transcript
 from patter_trio.events import UserSpeechEos
-from patter_trio.testing import Caller, ScriptedLLM, ScriptedSTT
+from patter_trio.testing import Caller, ScriptedLLM, ScriptedSTT, ScriptedTurnDetector
 
 from .ring import Rung, agent, ring
 
 GREETED = Caller().waits_for_agent()
-
-
-@attrs.define(eq=False)
-class Judge:
-    """A turn detector that follows a script: one probability after the other, the last one for ever."""
-
-    answers: Sequence[float | Exception]
-    takes: float = 0.0
-    name: str = "scripted judge"
-    threshold: float = 0.5
-    windows: list[TurnWindow] = attrs.field(factory=list[TurnWindow])
-    asked_at: list[float] = attrs.field(factory=list[float])
-
-    async def predict(self, window: TurnWindow) -> float:
-        self.windows.append(window)
-        self.asked_at.append(trio.current_time())
-        answer = self.answers[min(len(self.windows), len(self.answers)) - 1]
-        await trio.sleep(self.takes)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
 
 def said_once(**settings: Any) -> Rung:
@@ -62,7 +42,7 @@ def silence_before_commit(rung: Rung) -> float:
 
 def test_a_silence_in_the_middle_of_a_thought_is_waited_for() -> None:
     # "I would like" … 0.8 s … "two loaves": one request with both halves, and one answer.
-    judge = Judge([0.1, 0.1, 0.1, 0.1, 0.1, 0.9])
+    judge = ScriptedTurnDetector([0.1, 0.1, 0.1, 0.1, 0.1, 0.9])
     llm = ScriptedLLM(["Two loaves, gladly."])
     caller = GREETED.says("I would like").waits(0.8).says("two loaves").waits_for_agent(quiet=2.0).hangs_up()
     rung = ring(agent(llm, turn_detector=judge, stt=ScriptedSTT(delay=0.05)), caller)
@@ -75,54 +55,61 @@ def test_a_silence_in_the_middle_of_a_thought_is_waited_for() -> None:
 
 
 def test_who_has_clearly_finished_is_answered_as_soon_as_without_a_detector() -> None:
-    with_judge = said_once(turn_detector=Judge([0.95]))
+    with_judge = said_once(turn_detector=ScriptedTurnDetector([0.95]))
     assert silence_before_commit(with_judge) == silence_before_commit(said_once())
     assert triggers(with_judge) == ["semantic_turn_detector"]
 
 
 def test_the_detector_is_asked_again_every_fifth_of_a_second_of_silence() -> None:
-    judge = Judge([0.1, 0.1, 0.1, 0.9])
+    judge = ScriptedTurnDetector([0.1, 0.1, 0.1, 0.9])
     rung = said_once(turn_detector=judge)
-    gaps = [round(b - a, 3) for a, b in zip(judge.asked_at, judge.asked_at[1:], strict=False)]
-    assert gaps == [0.2, 0.2, 0.2]
+    heard = [len(window.pcm) / 16000 for window in judge.record.windows]
+    assert [round(after - before, 3) for before, after in itertools.pairwise(heard)] == [0.2, 0.2, 0.2]
     assert silence_before_commit(rung) == pytest.approx(250 + 600, abs=25)
 
 
 @pytest.mark.parametrize("hold", [400, 1200])
 def test_nobody_is_held_longer_than_was_set(hold: int) -> None:
-    judge = Judge([0.0])
+    judge = ScriptedTurnDetector([0.0])
     rung = said_once(turn_detector=judge, max_semantic_hold_ms=hold)
     assert triggers(rung) == ["vad_silence"]
     assert silence_before_commit(rung) == pytest.approx(250 + hold, abs=25)
-    assert len(judge.windows) == hold / 200
+    assert len(judge.record.windows) == hold / 200
 
 
 def test_the_detector_sees_the_sound_and_the_words() -> None:
-    judge = Judge([0.9])
+    judge = ScriptedTurnDetector([0.9])
     said_once(turn_detector=judge, language="de", stt=ScriptedSTT(delay=0.0))
-    (window,) = judge.windows
+    (window,) = judge.record.windows
     assert window.transcript == "I would like"
     assert (window.sample_rate, window.language) == (8000, "de")
     assert 2 <= len(window.pcm) / 16000 <= 8, "from the call's beginning, at most 8 s"
     assert any(window.pcm), "not only silence"
 
 
-@pytest.mark.parametrize("answer", [RuntimeError("no model"), float("nan"), 1.5])
+@pytest.mark.parametrize(
+    "judge",
+    [
+        ScriptedTurnDetector(fails_at=0, error=RuntimeError("no model")),
+        ScriptedTurnDetector([float("nan")]),
+        ScriptedTurnDetector([1.5]),
+    ],
+    ids=["raises", "no number", "no probability"],
+)
 def test_a_detector_that_fails_is_dropped_for_the_call_with_one_warning(
-    answer: Any, caplog: pytest.LogCaptureFixture
+    judge: ScriptedTurnDetector, caplog: pytest.LogCaptureFixture
 ) -> None:
-    judge = Judge([answer])
     caller = GREETED.says("One").waits_for_agent().says("Two").waits_for_agent(quiet=2.0).hangs_up()
     rung = ring(agent(ScriptedLLM(["Yes."]), turn_detector=judge), caller)
     assert rung.result.outcome == "answered"
     assert triggers(rung) == ["vad_silence", "vad_silence"]
     assert silence_before_commit(rung) == silence_before_commit(said_once())
-    assert len(judge.windows) == 1
+    assert len(judge.record.windows) == 1
     assert caplog.text.count("goes on without it") == 1
 
 
 def test_a_detector_that_hangs_is_dropped_and_holds_the_caller_once() -> None:
-    judge = Judge([0.9], takes=3600)
+    judge = ScriptedTurnDetector([0.9], delay=3600)
     caller = GREETED.says("One").waits_for_agent().says("Two").waits_for_agent(quiet=2.0).hangs_up()
     rung = ring(agent(ScriptedLLM(["Yes."]), turn_detector=judge, max_semantic_hold_ms=600), caller)
     eos = [event.trailing_silence_ms for event in rung.of(UserSpeechEos)]
@@ -132,7 +119,7 @@ def test_a_detector_that_hangs_is_dropped_and_holds_the_caller_once() -> None:
 
 def test_a_verdict_on_an_earlier_silence_says_nothing_about_this_one() -> None:
     # The first question takes so long that its "finished" arrives when the caller speaks again.
-    judge = Judge([0.9, 0.1], takes=0.5)
+    judge = ScriptedTurnDetector([0.9, 0.1], delay=0.5)
     caller = GREETED.says("I would like").waits(0.35).says("two loaves").waits_for_agent(quiet=2.0).hangs_up()
     rung = ring(agent(ScriptedLLM(["Yes."]), turn_detector=judge), caller)
     assert rung.said("user") == ["I would like two loaves"]
