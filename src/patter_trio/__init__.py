@@ -15,13 +15,19 @@ from __future__ import annotations
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
+from ._call.guardrails import Guardrail, guardrail
+from ._call.hooks import HookContext, PatterDeprecationWarning, PipelineHooks
 from ._call.preempt import PreemptionCounts
 from ._patter import Patter, serve, session
 from ._server.limits import PortLimits
 from ._session import Session
 from ._settings import SessionSettings
+from ._text.sentences import SentenceChunker
+from ._text.skills import Skill
+from ._text.speakable import filter_emoji, filter_for_tts, filter_markdown
 from ._turns.cancelled import CancelReport
-from ._turns.history import HistoryEntry
+from ._turns.compaction import CompactionConfig
+from ._turns.history import HistoryEntry, UsedTool
 from ._turns.latency import LatencyBreakdown, TurnMetrics
 from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
@@ -42,6 +48,19 @@ from .errors import (
 from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, TurnWindow, Word
 from .llm import OpenAICompatibleLLM
 from .stt import MoonshineSTT
+from .tools import (
+    DefaultToolExecutor,
+    MCPServer,
+    Reassurance,
+    Tool,
+    ToolCall,
+    ToolContext,
+    ToolExecutor,
+    ToolOutcome,
+    ToolWebhooks,
+    define_tool,
+    tool,
+)
 from .tts import HibariTTS, NanoTTS
 from .turn_detection import SmartTurn
 from .vad import EnergyVAD, SileroVAD
@@ -59,12 +78,17 @@ __all__ = [
     "CallResult",
     "CancelReport",
     "CapacityError",
+    "CompactionConfig",
+    "DefaultToolExecutor",
     "EnergyVAD",
     "ErrorCode",
+    "Guardrail",
     "HibariTTS",
     "HistoryEntry",
+    "HookContext",
     "LLMChunk",
     "LatencyBreakdown",
+    "MCPServer",
     "MinWordsStrategy",
     "MissingExtraError",
     "MoonshineSTT",
@@ -73,24 +97,42 @@ __all__ = [
     "Patter",
     "PatterConfigError",
     "PatterConnectionError",
+    "PatterDeprecationWarning",
     "PatterError",
+    "PipelineHooks",
     "PortLimits",
     "PreemptionCounts",
     "ProviderError",
     "ProvisionError",
     "RateLimitError",
+    "Reassurance",
     "RemoteProtocolError",
+    "SentenceChunker",
     "Session",
     "SessionSettings",
     "SileroVAD",
+    "Skill",
     "SmartTurn",
     "SpokenAudio",
+    "Tool",
+    "ToolCall",
+    "ToolContext",
+    "ToolExecutor",
+    "ToolOutcome",
+    "ToolWebhooks",
     "Transcript",
     "TurnMetrics",
     "TurnWindow",
     "Twilio",
     "Usage",
+    "UsedTool",
     "Word",
+    "define_tool",
+    "filter_emoji",
+    "filter_for_tts",
+    "filter_markdown",
+    "guardrail",
     "serve",
     "session",
+    "tool",
 ]

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -20,6 +20,7 @@ from ._session import Session, open_session
 from ._settings import SessionSettings, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
+from .tools import MCPServer
 
 __all__ = ["Patter", "serve", "session"]
 
@@ -65,6 +66,8 @@ class Patter:
             raise PatterConfigError(f"an agent has no setting {', '.join(sorted(unknown))}")
         if settings.get("vad") is None:
             settings["vad"] = _default_vad()
+        if settings.get("mcp_servers"):
+            settings["mcp_servers"] = [_mcp_server(server) for server in settings["mcp_servers"]]
         return Agent(system_prompt=system_prompt, **settings)
 
     def session(self, agent: Agent | None = None, **options: Any) -> AbstractAsyncContextManager[Session]:
@@ -143,6 +146,20 @@ async def _signals() -> AsyncIterator[AsyncIterator[int]]:
 async def _never() -> AsyncIterator[int]:
     await trio.sleep_forever()
     yield 0
+
+
+def _mcp_server(given: Any) -> MCPServer:
+    """A server as people write it down: its address, or the settings of one."""
+    if isinstance(given, str):
+        return MCPServer(url=given)
+    if isinstance(given, Mapping):
+        unknown = given.keys() - {field.name for field in attrs.fields(MCPServer)}
+        if unknown:
+            raise PatterConfigError(f"an MCP server has no setting {', '.join(sorted(unknown))}")
+        return MCPServer(**given)
+    if not isinstance(given, MCPServer):
+        raise PatterConfigError(f"{given!r} is no MCP server", hint="an address, or MCPServer(…)")
+    return given
 
 
 def _default_vad() -> Any:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import secrets
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Any
 
 import attrs
@@ -24,7 +25,7 @@ from ._server.house import UpgradeRequest, WebhookAnswer
 from ._server.port import PortStats, serve_port
 from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
 from ._wall import wall_time
-from .abc import MediaSocket, MediaWire, Opens, WebhookRequest
+from .abc import CallActions, MediaSocket, MediaWire, Opens, WebhookRequest
 from .errors import (
     CapacityError,
     PatterConfigError,
@@ -35,6 +36,7 @@ from .errors import (
     SignatureError,
 )
 from .events import CallInfo, StreamStarted
+from .tools import DefaultToolExecutor, MCPServer, Tool, ToolExecutor, ToolWebhooks, open_mcp_tools
 
 __all__ = ["Session", "open_session"]
 
@@ -65,6 +67,8 @@ class Session:
         self._admission = Admission(settings.max_calls)
         self._calls: dict[str, Call] = {}
         self._live: dict[int, tuple[Any, Any]] = {}
+        self._executors: dict[int, tuple[Agent, ToolExecutor]] = {}
+        self._webhooks = ToolWebhooks()
         self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
@@ -238,7 +242,15 @@ class Session:
 
     async def _open_call(self, info: CallInfo, agent: Agent) -> Call:
         clock = WallClock(wall_time(), trio.current_time())
-        call = Call(info, await self.live_agent(agent), ticker=self._ticker, clock=clock)
+        carrier = await self._open_provider(self._settings.carrier)
+        call = Call(
+            info,
+            await self.live_agent(agent),
+            ticker=self._ticker,
+            clock=clock,
+            actions=carrier if isinstance(carrier, CallActions) else None,
+            more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
+        )
         for listener in listeners_for(self._settings, call):
             call.listen(listener)
         self._calls[info.call_id] = call
@@ -264,15 +276,37 @@ class Session:
     async def live_agent(self, agent: Agent) -> Agent:
         """The agent with its providers opened; each provider is opened once per session."""
         async with self._opening:
-            return attrs.evolve(
-                agent,
-                stt=await self._open_provider(agent.stt),
-                llm=await self._open_provider(agent.llm),
-                tts=await self._open_provider(agent.tts),
-                vad=await self._open_provider(agent.vad),
-                turn_detector=await self._open_provider(agent.turn_detector),
-                hedge_llm=await self._open_provider(agent.hedge_llm),
-            )
+            return await self._enliven(agent)
+
+    async def _enliven(self, agent: Agent) -> Agent:
+        return attrs.evolve(
+            agent,
+            stt=await self._open_provider(agent.stt),
+            llm=await self._open_provider(agent.llm),
+            tts=await self._open_provider(agent.tts),
+            vad=await self._open_provider(agent.vad),
+            turn_detector=await self._open_provider(agent.turn_detector),
+            hedge_llm=await self._open_provider(agent.hedge_llm),
+            tools=(),
+            tool_executor=await self._executor_of(agent),
+            handoffs={name: await self._enliven(other) for name, other in agent.handoffs.items()},
+        )
+
+    async def _executor_of(self, agent: Agent) -> ToolExecutor:
+        """What carries out an agent's tools: one for the session, for it remembers which of them fail."""
+        known = self._executors.get(id(agent))
+        if known is None:
+            executor = agent.tool_executor
+            if executor is None:
+                webhooks = None
+                if any(tool.webhook_url for tool in agent.tools):
+                    webhooks = await self._open_provider(agent.tool_webhooks or self._webhooks)
+                executor = DefaultToolExecutor(agent.tools, webhooks=webhooks)
+            if agent.consult is not None:
+                executor = executor.including((await self._open_provider(agent.consult)).tools())
+            # The agent is kept beside it, so that its id cannot be given away.
+            known = self._executors[id(agent)] = (agent, executor)
+        return known[1]
 
     async def _open_provider(self, provider: Any) -> Any:
         if provider is None or not hasattr(provider, "open"):
@@ -358,6 +392,12 @@ class Session:
             await self.live_agent(self._agent)
         if self._settings.port is not None:
             await self.listen()
+
+
+def _mcp_tools(
+    servers: Iterable[MCPServer], taken: Collection[str]
+) -> AbstractAsyncContextManager[list[Tool]]:
+    return open_mcp_tools(servers, taken=taken)
 
 
 def _token_of(target: str) -> str:

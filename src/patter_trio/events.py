@@ -44,6 +44,8 @@ __all__ = [
     "SpokenAudio",
     "StreamStarted",
     "StreamStopped",
+    "ToolFinished",
+    "ToolStarted",
     "Transcript",
     "TranscriptHeard",
     "TurnEnded",
@@ -397,6 +399,31 @@ class TranscriptHeard(CallEvent):
     role: Role
     text: str
     is_final: bool = True
+
+
+@attrs.frozen(kw_only=True)
+class ToolStarted(CallEvent):
+    """The model calls a tool; ``arguments`` is JSON text as the model wrote it."""
+
+    name: ClassVar[str] = "tool_started"
+
+    turn_idx: int
+    tool: str
+    arguments: str
+
+
+@attrs.frozen(kw_only=True)
+class ToolFinished(CallEvent):
+    """A tool has answered; ``result`` is what the model is told, and ``error`` why it is no success."""
+
+    name: ClassVar[str] = "tool_finished"
+
+    turn_idx: int
+    tool: str
+    result: str
+    ok: bool
+    duration_ms: float
+    error: str | None = None
 
 
 @attrs.frozen(kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from .._tools.contracts import ToolOutcome
 from .._turns.cancelled import CancelReport
 from .._turns.endpointing import Utterance
 from .._turns.latency import TurnMetrics
@@ -22,6 +23,8 @@ from ..events import (
     FloorTaken,
     LlmToken,
     Role,
+    ToolFinished,
+    ToolStarted,
     TranscriptHeard,
     TurnEnded,
     TurnFailed,
@@ -152,6 +155,22 @@ class Reporter:
             turn_idx=turn,
             speech_duration_ms=round(duration * 1000),
             interrupted=interrupted,
+        )
+
+    def tool_started(self, turn: int, tool: str, arguments: str) -> None:
+        """The model calls a tool."""
+        self.tell(ToolStarted, turn_idx=turn, tool=tool, arguments=arguments)
+
+    def tool_finished(self, turn: int, outcome: ToolOutcome) -> None:
+        """A tool has answered."""
+        self.tell(
+            ToolFinished,
+            turn_idx=turn,
+            tool=outcome.name,
+            result=outcome.content,
+            ok=outcome.ok,
+            duration_ms=round(outcome.seconds * 1000, 3),
+            error=outcome.error or None,
         )
 
     def floor_held(self, turn: int) -> None:

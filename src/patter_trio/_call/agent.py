@@ -8,11 +8,21 @@ from typing import Any
 
 import attrs
 
+from .._text.handoffs import check_handoffs
+from .._text.prompt import call_variables
+from .._text.skills import Skill, check_skills
+from .._tools.contracts import ToolExecutor
+from .._tools.definition import Tool
+from .._turns.compaction import CompactionConfig
 from .._turns.endpointing import EndpointingSettings
 from ..abc import BargeInStrategy, LLMProvider, Opens, STTProvider, TTSProvider, TurnDetector, VADProvider
 from ..errors import PatterConfigError
+from ..events import CallInfo
 from .barge_in import BargeInMode, FloorRules
 from .checks import Check, function_or_none, mapping, number, number_or_none, one_of, text, text_or_none
+from .guardrails import Guardrail, check_guardrails
+from .hooks import PipelineHooks
+from .wording import check_transforms
 
 __all__ = ["Agent"]
 
@@ -46,6 +56,50 @@ def _strategies(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
                 f"{strategy!r} cannot be copied, and each call needs its own: {error}",
                 hint="give it a __deepcopy__",
             ) from error
+
+
+def _tools(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, tuple):
+        raise PatterConfigError(f"{attribute.name}={value!r} is not a list of tools")
+    for tool in value:
+        if not isinstance(tool, Tool):
+            raise PatterConfigError(f"{tool!r} is not a tool", hint="make one with @tool or Tool(…)")
+
+
+def _opens(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and (isinstance(value, type) or not isinstance(value, Opens)):
+        raise PatterConfigError(f"{attribute.name}={value!r} is nothing that a session can open")
+
+
+def _servers(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if not isinstance(value, tuple) or not all(hasattr(server, "open_tools") for server in value):
+        raise PatterConfigError(
+            f"{attribute.name}={value!r} is not a list of MCP servers", hint="MCPServer(url=…) or (command=…)"
+        )
+
+
+def _executor(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and (isinstance(value, type) or not isinstance(value, ToolExecutor)):
+        raise PatterConfigError(
+            f"{attribute.name}={value!r} carries out no tools", hint="see DefaultToolExecutor"
+        )
+
+
+def _hooks(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, PipelineHooks):
+        raise PatterConfigError(f"{attribute.name} must be PipelineHooks(…), not {value!r}")
+
+
+def _handoffs(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    mapping(_, attribute, value)
+    for name, agent in value.items():
+        if not isinstance(agent, Agent):
+            raise PatterConfigError(f"handoffs[{name!r}] must be an Agent, not {agent!r}")
+
+
+def _compaction(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, CompactionConfig):
+        raise PatterConfigError(f"{attribute.name} must be CompactionConfig(…), not {value!r}")
 
 
 @attrs.frozen(kw_only=True)
@@ -96,6 +150,20 @@ class Agent:
         away_hangup_after_s: silence after that which ends the call; ``None`` leaves the line open.
         max_duration_s: the longest that a call may last.
         goodbye_message: said before the call is ended for its length or the caller's silence.
+        tools: what the model may do: functions under ``@tool``, or :class:`Tool`.
+        tool_executor: carries the tools out in your own way, in place of ``tools``: a
+            :class:`DefaultToolExecutor` of yours, with its tools. It is kept for the session.
+        tool_webhooks: how tools with a ``webhook_url`` are called: a :class:`ToolWebhooks`.
+        builtin_tools: whether the model can end the call, and transfer it where the carrier can.
+        consult: another agent or back office that the model may ask: a :class:`ConsultConfig`.
+        mcp_servers: MCP servers whose tools the model may use: addresses, or :class:`MCPServer`.
+        hooks: functions between the stages: :class:`PipelineHooks`.
+        guardrails: what is never said: a list of :class:`Guardrail`.
+        text_transforms: functions through which each sentence goes before it is spoken.
+        handoffs: agents that may take over, by name; the model gives them the call.
+        handoff_description: what a colleague is told about this agent: when to hand over to it.
+        skills: instructions that the model opens when it needs them: a list of :class:`Skill`.
+        compaction: when the older part of a long call is summarised for the model.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -153,6 +221,19 @@ class Agent:
     away_hangup_after_s: float | None = attrs.field(default=None, validator=number_or_none(0.1))
     max_duration_s: float = attrs.field(default=3600.0, validator=number(1))
     goodbye_message: str = attrs.field(default="", validator=text)
+    tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tuple, validator=_tools)
+    tool_executor: ToolExecutor | None = attrs.field(default=None, validator=_executor)
+    tool_webhooks: Any = attrs.field(default=None, validator=_opens)
+    builtin_tools: bool = True
+    consult: Any = attrs.field(default=None, validator=_opens)
+    mcp_servers: tuple[Any, ...] = attrs.field(default=(), converter=_tuple, validator=_servers)
+    hooks: PipelineHooks | None = attrs.field(default=None, validator=_hooks)
+    guardrails: tuple[Guardrail, ...] = attrs.field(default=(), converter=check_guardrails)
+    text_transforms: tuple[Callable[[str], str], ...] = attrs.field(default=(), converter=check_transforms)
+    handoffs: Mapping[str, Agent] = attrs.field(factory=dict[str, "Agent"], validator=_handoffs)
+    handoff_description: str = attrs.field(default="", validator=text)
+    skills: tuple[Skill, ...] = attrs.field(default=(), converter=check_skills)
+    compaction: CompactionConfig | None = attrs.field(default=None, validator=_compaction)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 
@@ -161,6 +242,23 @@ class Agent:
             raise PatterConfigError(
                 "llm= and on_message= both want to answer", hint="pass one or the other, not both"
             )
+        if self.tools and self.tool_executor is not None:
+            raise PatterConfigError("tools= and tool_executor= both say what the model may do")
+        names = [tool.name for tool in self.tools]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise PatterConfigError(
+                f"two tools are named {twice[0]!r}", hint="give one of them another name="
+            )
+        if self.on_message is not None and (self.tools or self.tool_executor or self.skills or self.handoffs):
+            raise PatterConfigError(
+                "on_message answers by itself and is offered no tools, skills or hand-offs",
+                hint="use them with llm=",
+            )
+        if self.on_message is not None and self.compaction is not None:
+            raise PatterConfigError("without llm= there is nobody to summarise", hint="leave compaction= out")
+        check_skills(self.skills, names)
+        check_handoffs(self.handoffs, names)
         if self.max_endpointing_delay_ms < self.min_endpointing_delay_ms:
             raise PatterConfigError("max_endpointing_delay_ms is smaller than min_endpointing_delay_ms")
         if self.on_message is not None and self.preemptive_generation:
@@ -188,6 +286,10 @@ class Agent:
             adaptive=self.adaptive_endpointing,
             semantic_hold=0.0 if self.turn_detector is None else self.max_semantic_hold_ms / 1000,
         )
+
+    def variables_of(self, info: CallInfo) -> Mapping[str, Any]:
+        """The variables of one call: the agent's own, and over them the parameters of the call."""
+        return call_variables(self.variables, info.custom_params)
 
     @property
     def floor_rules(self) -> FloorRules:

@@ -16,13 +16,14 @@ from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
-from ..abc import MediaSocket, MediaWire
+from ..abc import CallActions, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
 from ..events import CallAccepted, CallEnded, CallInfo
 from .agent import Agent
 from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
+from .toolbox import MoreTools
 
 __all__ = ["Call", "CallResult", "EndReason"]
 
@@ -74,6 +75,8 @@ class Call:
         ticker: Ticker,
         clock: WallClock,
         reconnection: Reconnection | None = None,
+        actions: CallActions | None = None,
+        more_tools: MoreTools | None = None,
     ) -> None:
         agent.require_pipeline()
         self.info = info
@@ -82,6 +85,8 @@ class Call:
         self._listeners: list[Listener] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
+        self._control.allow(actions)
+        self._more_tools = more_tools
         self._history = History(agent.max_history)
         self._counts = HearingCounts()
         self._ended = trio.Event()
@@ -118,6 +123,10 @@ class Call:
     async def say(self, text: str, *, interruptible: bool = True) -> None:
         """Has the agent say something: see :meth:`CallControl.say`."""
         await self._control.say(text, interruptible=interruptible)
+
+    async def transfer(self, number: str) -> None:
+        """Connects the caller to another number: see :meth:`CallControl.transfer`."""
+        await self._control.transfer(number)
 
     def commit_user_turn(self) -> None:
         """Takes what the caller has said so far as complete: see :meth:`CallControl.commit_user_turn`."""
@@ -163,6 +172,7 @@ class Call:
                 history=self._history,
                 counts=self._counts,
                 reconnection=self._reconnection,
+                more_tools=self._more_tools,
             )
             try:
                 with self._scope:

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from .._actors.channels import Level
+from ..abc import CallActions
 from ..errors import PatterError
 from ..events import CallInfo
 from .inbox import Say
@@ -22,6 +23,11 @@ class CallControl:
         self._hang_up = Level(False)
         self._say: Callable[[Say], Awaitable[None]] | None = None
         self._commit: Callable[[], None] | None = None
+        self._actions: CallActions | None = None
+
+    def allow(self, actions: CallActions | None) -> None:
+        """What the carrier can do with a running call."""
+        self._actions = actions
 
     def connect(self, say: Callable[[Say], Awaitable[None]], commit: Callable[[], None]) -> None:
         """The call is up: this is how it is made to speak, and to take the caller's words as complete."""
@@ -84,6 +90,27 @@ class CallControl:
         if self._commit is None:
             raise PatterError(f"call {self.call_id} is not up: there is nobody to listen to")
         self._commit()
+
+    @property
+    def can_transfer(self) -> bool:
+        """Whether this carrier can connect the caller to somebody else."""
+        return self._actions is not None
+
+    async def transfer(self, number: str) -> None:
+        """Connects the caller to another number; the agent leaves the call.
+
+        Returns when the carrier has taken the order; that the other side answers is not sure then.
+
+        Raises:
+            PatterConfigError: the number is none.
+            PatterError: the carrier refuses, cannot be reached, or cannot transfer calls.
+        """
+        if self._actions is None:
+            raise PatterError(
+                f"calls of {self.telephony_provider or 'this carrier'} cannot be transferred from here",
+                hint="the carrier needs its credentials; see docs",
+            )
+        await self._actions.transfer(self.call_id, number)
 
     async def hangup(self) -> None:
         """Ends the call as soon as the agent's current turn was heard (or cut)."""

@@ -9,6 +9,7 @@ from functools import partial
 import attrs
 import trio
 
+from .._actors.channels import Level
 from .._actors.foreign import foreign, unwrapped
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
@@ -20,11 +21,11 @@ from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
-from .._turns.usage import Tally
 from ..abc import TTSProvider
 from ..errors import LanguageModelError, VoiceError
 from ..events import CallInfo, TurnKind
 from .agent import Agent
+from .asking import Asking
 from .barge_in import Floor
 from .control import CallControl
 from .inbox import Agenda, Leave, Say
@@ -33,6 +34,7 @@ from .preempt import Preempted, Preemption
 from .replies import Replies
 from .scripts import fixed_script
 from .turn import Script, Turn
+from .wording import Reword, wording
 
 __all__ = ["Conversation"]
 
@@ -63,16 +65,13 @@ class Conversation:
     report: Reporter
     control: CallControl
     history: History
+    replies: Replies
+    asking: Asking
     preemption: Preemption | None = None
     metrics: list[TurnMetrics] = attrs.field(factory=list[TurnMetrics])
+    closed_turns: Level[int] = attrs.field(factory=lambda: Level(0))
     current: Turn | None = None
     left: str = ""
-    _replies: Replies = attrs.field(
-        init=False,
-        default=attrs.Factory(
-            lambda self: Replies(self.info, self.agent, self.history, self.control), takes_self=True
-        ),
-    )
     _waiting: str = ""
     _cut_off: Say | None = None
     _unfinished: str = ""
@@ -85,6 +84,9 @@ class Conversation:
     def _gone(self) -> bool:
         return self.floor.gone.value
 
+    def _filled(self, message: str) -> str:
+        return fill(message, self.replies.persona.variables)
+
     async def run(self) -> None:
         """Greets, answers until the caller is gone or the agent hangs up.
 
@@ -93,7 +95,7 @@ class Conversation:
         """
         tts = self.agent.tts
         assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
-        greeting = fill(self.agent.first_message, self.agent.variables)
+        greeting = self._filled(self.agent.first_message)
         self._cut_off = Say(greeting, self.agent.first_message_interruptible) if greeting else None
         failures = 0
         while True:
@@ -125,7 +127,8 @@ class Conversation:
                         opening.deadline = float("inf")
                         ours = True
                         try:
-                            await self._talk(Stagehands(voice, tts.name, self.leg, self.ticker, self.report))
+                            heard = self.replies.hooks.around_voice(voice)
+                            await self._talk(Stagehands(heard, tts.name, self.leg, self.ticker, self.report))
                             self._ended = True
                         except (VoiceError, trio.Cancelled):
                             ours = False
@@ -205,17 +208,23 @@ class Conversation:
             return True
         self.report.user_away(self._patience)
         if self.agent.away_message:
-            await self._say(Say(fill(self.agent.away_message, self.agent.variables)), hands)
+            await self._say(Say(self._filled(self.agent.away_message)), hands)
         return False
 
     async def _leave(self, reason: str, hands: Stagehands) -> None:
         """Says goodbye, unless the agent has said all it wanted itself."""
         self.left = reason
-        goodbye = fill(self.agent.goodbye_message, self.agent.variables)
+        goodbye = self._filled(self.agent.goodbye_message)
         if goodbye and reason != "agent_hung_up" and not self._gone:
             await self._say(Say(goodbye, interruptible=False), hands)
 
     async def _take_up(self, utterance: Utterance, hands: Stagehands) -> None:
+        if utterance.text:
+            text = await self.replies.hooks.heard(utterance.text)
+            if text is None:
+                await self._drop_early()
+                return
+            utterance = attrs.evolve(utterance, text=text)
         self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
         self._idx = utterance.turn_idx
         if self._gone or self.control.is_hung_up:
@@ -235,8 +244,8 @@ class Conversation:
         if early is not None:
             turn = await self._take_early(early, utterance)
         else:
-            script = self._replies.script(self._waiting, self._waiting)
-            turn = self._open_turn("reply", user_text=self._waiting, utterance=utterance, tally=script.tally)
+            turn = self._open_turn("reply", user_text=self._waiting, utterance=utterance)
+            script = self.replies.script(turn, self._waiting, self._waiting)
             await self._take_turn(turn, script, hands, self._filler)
         message = self.agent.llm_error_message
         silent = isinstance(turn.error, LanguageModelError) and not turn.answered and not turn.floor_lost
@@ -252,8 +261,8 @@ class Conversation:
         """Continues an answer that was cut before the model had written all of it."""
         await self._drop_early()
         question, told = self._unfinished, self.history.entries[-1].text if self.history.entries else ""
-        script = self._replies.script(question, GO_ON, told)
-        turn = self._open_turn("reply", utterance=utterance, tally=script.tally)
+        turn = self._open_turn("reply", utterance=utterance)
+        script = self.replies.script(turn, question, GO_ON, told)
         await self._take_turn(turn, script, hands, self._filler)
         if turn.floor_lost and not self._unfinished and self._cut_off is None:
             self._unfinished = question
@@ -267,11 +276,13 @@ class Conversation:
     def _begin_early(self, hands: Stagehands, words: str) -> tuple[Turn, Callable[[], Awaitable[None]]]:
         """Opens a turn for words that are not committed; it works behind its gate and tells nobody."""
         user_text = " ".join(filter(None, [self._waiting, words]))
-        script = self._replies.script(user_text, user_text)
-        turn = self._open_turn("reply", user_text=user_text, tally=script.tally)
-        turn.committed = False
+        turn = self._open_turn("reply", user_text=user_text)
+        script = self.replies.script(turn, user_text, user_text)
+        turn.committed.set(False)
         turn.gate.set(False)
-        return turn, lambda: run_turn(turn, script, self._chunker(), hands, self._filler)
+        return turn, lambda: run_turn(
+            turn, script, self._chunker(), hands, self._filler, self._wording(written=True)
+        )
 
     async def _take_early(self, early: Preempted, utterance: Utterance) -> Turn:
         turn = early.turn
@@ -291,10 +302,18 @@ class Conversation:
             language=self.agent.language, aggressive_first_flush=self.agent.aggressive_first_flush
         )
 
+    def _wording(self, *, written: bool) -> Reword | None:
+        """What becomes of a turn's sentences: the guardrails and hooks of whoever speaks."""
+        agent = self.replies.persona.agent
+        return wording(
+            self.replies.hooks, agent.text_transforms, agent.guardrails, self.asking, written=written
+        )
+
     async def _take_turn(
         self, turn: Turn, script: Script, hands: Stagehands, filler: Filler | None = None
     ) -> None:
-        await self._hold_floor(turn, lambda: run_turn(turn, script, self._chunker(), hands, filler))
+        reword = self._wording(written=turn.kind == "reply")
+        await self._hold_floor(turn, lambda: run_turn(turn, script, self._chunker(), hands, filler, reword))
 
     async def _hold_floor(self, turn: Turn, body: Callable[[], Awaitable[None]]) -> None:
         self._cut_off, self._unfinished = None, ""
@@ -316,7 +335,6 @@ class Conversation:
         text: str = "",
         interruptible: bool = True,
         utterance: Utterance | None = None,
-        tally: Tally | None = None,
     ) -> Turn:
         self._serial += 1
         ledger = Ledger(self._serial, self.leg.audio.sample_rate, self._echoing)
@@ -333,7 +351,6 @@ class Conversation:
             times=times,
             text=text,
             interruptible=interruptible,
-            tally=tally or Tally(),
         )
 
     def _close_turn(self, turn: Turn) -> None:
@@ -347,11 +364,11 @@ class Conversation:
         heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)
         if turn.floor_lost and not heard and turn.user_text:
             self.report.overtaken(turn.user_text)
+            self._remember_answer(turn, "", now)
         else:
             if turn.user_text:
                 self._remember_user()
-            if heard or not turn.floor_lost:
-                self.history.add(HistoryEntry("assistant", heard, self.report.wall(), unheard, turn.idx))
+            self._remember_answer(turn, unheard, now)
             if turn.floor_lost and turn.user_text and not turn.written:
                 self._unfinished = turn.user_text
             elif turn.floor_lost or isinstance(turn.error, VoiceError):
@@ -359,6 +376,7 @@ class Conversation:
                 self._cut_off = Say(rest, turn.interruptible) if rest else None
         self._remember_passed(turn)
         self._report_turn(turn, heard, now)
+        self.closed_turns.set(self.closed_turns.value + 1)
 
     def _report_turn(self, turn: Turn, heard: str, now: float) -> None:
         if turn.audible:
@@ -372,6 +390,15 @@ class Conversation:
         metrics = turn.metrics(self.report.wall(), self.leg.audio.sample_rate)
         self.metrics.append(metrics)
         self.report.turn_ended(turn.idx, turn.kind, metrics)
+
+    def _remember_answer(self, turn: Turn, unheard: str, now: float) -> None:
+        """What was heard, and the tools between: what those have done stays done, whoever has the floor."""
+        *before, (last, tools) = turn.told(now)
+        wall = self.report.wall()
+        for text, used in before:
+            self.history.add(HistoryEntry("assistant", text, wall, turn_idx=turn.idx, tools=used))
+        if last or tools or not turn.floor_lost:
+            self.history.add(HistoryEntry("assistant", last, wall, unheard, turn.idx, tools))
 
     def _remember_user(self) -> None:
         if self._waiting:

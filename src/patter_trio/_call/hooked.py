@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import attrs
 
+from .._text.sentences import Break
 from ..abc import STTProvider, Voice
 from ..events import AudioFormat, CallInfo, HearingItem, SpeechAudio, SpokenAudio, Transcript
 
@@ -19,7 +20,7 @@ __all__ = ["ChangeSound", "Deltas", "each_delta", "recogniser_behind", "voice_th
 ChangeSound = Callable[[bytes, AudioFormat, str], Awaitable[bytes | None]]
 """Takes sound, its format and the words it speaks; gives what is left of it."""
 
-Deltas = AbstractAsyncContextManager[AsyncIterable[str]]
+Deltas = AbstractAsyncContextManager[AsyncIterable[str | Break]]
 """What a model writes, piece by piece."""
 
 In = TypeVar("In")
@@ -117,23 +118,25 @@ class _Sound(AsyncIterator[SpokenAudio]):
 
 
 @attrs.frozen(eq=False)
-class _Each(AsyncIterator[str]):
-    deltas: AsyncIterator[str]
+class _Each(AsyncIterator[str | Break]):
+    deltas: AsyncIterator[str | Break]
     change: Callable[[str], str]
 
-    async def __anext__(self) -> str:
-        return self.change(await anext(self.deltas))
+    async def __anext__(self) -> str | Break:
+        delta = await anext(self.deltas)
+        return delta if isinstance(delta, Break) else self.change(delta)
 
 
 @attrs.define(eq=False)
-class _Whole(AsyncIterator[str]):
-    deltas: AsyncIterator[str]
+class _Whole(AsyncIterator[str | Break]):
+    deltas: AsyncIterator[str | Break]
     change: Callable[[str], Awaitable[str]]
     given: bool = False
 
     async def __anext__(self) -> str:
         if self.given:
             raise StopAsyncIteration
-        text = "".join([delta async for delta in self.deltas])
+        # A reply that is held back is not said in parts: no break is left in it.
+        text = "".join([delta async for delta in self.deltas if isinstance(delta, str)])
         self.given = True
         return await self.change(text) if text.strip() else text

@@ -21,15 +21,21 @@ from .._turns.endpointing import CallerWords, Endpointing
 from .._turns.history import History
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
-from ..abc import MediaSocket, MediaWire, STTProvider, TurnDetector, VADProvider
+from ..abc import LLMProvider, MediaSocket, MediaWire, STTProvider, TurnDetector, VADProvider
 from ..errors import CarrierLostError
 from ..events import AudioReceived, CallInfo, DigitReceived, HearingItem, SpeechStarted, TurnWindow
 from .agent import Agent
+from .asking import Asking
 from .barge_in import Floor
+from .compact import compact
 from .control import CallControl
 from .conversation import Conversation
+from .hooking import CallHooks
 from .inbox import Agenda, Inbox, Leave, Say
+from .persona import Persona
 from .preempt import Preemption, PreemptionCounts
+from .replies import Replies
+from .toolbox import MoreTools, Toolbox
 
 __all__ = ["EndReason", "House"]
 
@@ -95,6 +101,7 @@ class House:
         history: History,
         counts: HearingCounts,
         reconnection: Reconnection,
+        more_tools: MoreTools | None = None,
     ) -> None:
         self._info = info
         self._agent = agent
@@ -121,9 +128,15 @@ class House:
             self._preemption = Preemption(self._words, stable, agent.preemptive_max_misses)
         rules, inbox = agent.floor_rules.of_a_call(), Inbox(agenda_in)
         floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report)
+        asking = Asking(info.call_id)
+        self._hooks = CallHooks(agent.hooks, info, history, asking)
+        persona = Persona(info, agent)
+        self._toolbox = Toolbox(persona, control, history, report, more_tools)
+        replies = Replies(info, agent, persona, history, control, self._hooks, self._toolbox)
         self._conversation = Conversation(
-            info, agent, self._leg, ticker, floor, report, control, history, self._preemption
+            info, agent, self._leg, ticker, floor, report, control, history, replies, asking, self._preemption
         )
+        self._history = history
 
     @property
     def metrics(self) -> list[TurnMetrics]:
@@ -190,9 +203,14 @@ class House:
             nursery.start_soon(self._leg.write)
             nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
             nursery.start_soon(detect_speech)
+            nursery.start_soon(self._toolbox.run)
+            if agent.compaction is not None and isinstance(agent.llm, LLMProvider):
+                nursery.start_soon(
+                    compact, self._history, agent.compaction, agent.llm, self._conversation.closed_turns
+                )
             nursery.start_soon(
                 transcribe,
-                agent.stt,
+                self._hooks.around_recogniser(agent.stt),
                 self._hearing_in,
                 wire.audio,
                 self._info,

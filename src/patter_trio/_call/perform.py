@@ -22,6 +22,7 @@ from ..abc import Voice
 from ..errors import LanguageModelError, ProviderError, VoiceError
 from ..events import SpokenAudio
 from .turn import Script, Turn
+from .wording import Reword
 
 __all__ = ["Filler", "Stagehands", "run_turn"]
 
@@ -56,18 +57,19 @@ async def run_turn(
     chunker: SentenceChunker,
     hands: Stagehands,
     filler: Filler | None = None,
+    reword: Reword | None = None,
 ) -> None:
     """Generates, speaks and plays until the turn was heard, failed or was cancelled from outside.
 
     A stage that fails ends the stages before it; what was already spoken is still played, and the error is
-    left in ``turn.error``.
+    left in ``turn.error``. ``reword`` decides what is spoken of each sentence.
     """
     performance = _Performance(turn, script, hands)
     to_voice, sentences = trio.open_memory_channel[str](_SENTENCES)
     to_player, sound = trio.open_memory_channel[SpokenAudio](_PIECES)
     with turn.scope:
         async with trio.open_nursery() as stages:
-            stages.start_soon(performance.think, chunker, to_voice)
+            stages.start_soon(performance.think, chunker, to_voice, reword)
             stages.start_soon(performance.speak, sentences, to_player)
             stages.start_soon(performance.play, sound)
             if filler is not None:
@@ -86,11 +88,21 @@ class _Performance:
         self._pause = trio.CancelScope()
         self._pausing = Level(False)
 
-    async def think(self, chunker: SentenceChunker, to_voice: trio.MemorySendChannel[str]) -> None:
+    async def think(
+        self, chunker: SentenceChunker, to_voice: trio.MemorySendChannel[str], reword: Reword | None
+    ) -> None:
         """From the model or function to sentences."""
         turn, script = self._turn, self._script
         with turn.taking_words(to_voice), _stage(turn, "generate", LanguageModelError, script.provider):
-            await generate(script.deltas, chunker, to_voice, self._first_token, turn.wrote)
+            await generate(
+                script.deltas,
+                chunker,
+                to_voice,
+                self._first_token,
+                turn.wrote,
+                turn.wrote_before_tools,
+                reword,
+            )
             turn.written = True
 
     async def speak(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
 from typing import Any
 
 import attrs
@@ -12,15 +12,22 @@ import trio
 
 from .._actors.foreign import foreign
 from .._text.repetition import Repetition
+from .._text.sentences import Break
+from .._tools.contracts import ToolCall
+from .._turns.history import UsedTool, tool_messages
 from .._turns.usage import Tally
 from ..abc import LLMProvider
 from ..errors import LanguageModelError
 from ..events import LLMChunk, Message
 from .control import CallControl
-from .turn import Script
+from .toolbox import Toolbox
+from .turn import Script, Turn
 
-__all__ = ["Hedge", "fixed_script", "function_script", "model_script"]
+__all__ = ["Hedge", "Question", "fixed_script", "function_script", "model_script"]
 
+
+# A model that calls tools in more rounds than this goes round in circles.
+_ROUNDS = 10
 
 # What may still come behind the last word: a count of tokens, the end of the body.
 _AFTER_DONE_SECONDS = 0.25
@@ -50,12 +57,27 @@ class Hedge:
     after: float
 
 
-def model_script(
-    model: LLMProvider, messages: Sequence[Message], call_id: str, hedge: Hedge | None = None
-) -> Script:
-    """Says what the model answers."""
-    tally = Tally()
-    return Script(_from_model(model, messages, call_id, tally, hedge), model.name, model.model, tally)
+@attrs.frozen
+class Question:
+    """What a model is asked.
+
+    Args:
+        call_id: for providers that want to know.
+        messages: gives the messages before the first one of this turn's tools; asked anew in each round, for
+            a tool may change the instructions.
+        toolbox: what the model may do.
+        hedge: how a slow model is asked twice.
+    """
+
+    call_id: str
+    messages: Callable[[Sequence[Message]], Awaitable[Sequence[Message]]]
+    toolbox: Toolbox
+    hedge: Hedge | None = None
+
+
+def model_script(model: LLMProvider, question: Question, turn: Turn) -> Script:
+    """Says what the model answers, and does what it asks for in between."""
+    return Script(_from_model(model, question, turn), model.name, model.model)
 
 
 @trio.as_safe_channel
@@ -81,28 +103,82 @@ async def _from_function(
 
 @trio.as_safe_channel
 async def _from_model(
-    model: LLMProvider, messages: Sequence[Message], call_id: str, tally: Tally, hedge: Hedge | None
-) -> AsyncGenerator[str, None]:
+    model: LLMProvider, question: Question, turn: Turn
+) -> AsyncGenerator[str | Break, None]:
+    done: list[Message] = []
+    for _ in range(_ROUNDS):
+        executor = await question.toolbox.executor()
+        request = _Request(await question.messages(done), executor.definitions(), question.call_id)
+        asked = _Asked()
+        async with _open_answer(model, question.hedge, request, turn.tally) as chunks:
+            async for chunk in chunks:
+                if chunk.type == "usage":
+                    turn.tally.used(chunk)
+                elif chunk.type == "tool_call":
+                    asked.feed(chunk)
+                elif chunk.type == "text" and chunk.content:
+                    turn.tally.pieces += 1
+                    asked.text += chunk.content
+                    yield chunk.content
+        calls = asked.calls()
+        if not calls:
+            return
+        # What was written before the tools is said while they work.
+        yield Break()
+        used: list[UsedTool] = []
+        turn.steps.append(used)
+        await question.toolbox.use(calls, executor, turn, used)
+        done += tool_messages(asked.text, used)
+    raise LanguageModelError(f"{model.name} called tools {_ROUNDS} times in one answer")
+
+
+class _Asked:
+    """The tool calls of one message, joined from the pieces in which they come."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self._pieces: dict[int, list[LLMChunk]] = {}
+
+    def feed(self, chunk: LLMChunk) -> None:
+        """A piece of a call."""
+        self._pieces.setdefault(chunk.index, []).append(chunk)
+
+    def calls(self) -> list[ToolCall]:
+        """The calls, each with an id of its own."""
+        calls: list[ToolCall] = []
+        for index, pieces in sorted(self._pieces.items()):
+            known = {call.id for call in calls}
+            given = next((piece.id for piece in pieces if piece.id), "")
+            calls.append(
+                ToolCall(
+                    given if given and given not in known else f"call_{index}",
+                    "".join(piece.name for piece in pieces),
+                    "".join(piece.arguments for piece in pieces),
+                )
+            )
+        return calls
+
+
+@attrs.frozen
+class _Request:
+    messages: Sequence[Message]
+    tools: Sequence[Mapping[str, Any]]
+    call_id: str
+
+
+def _open_answer(
+    model: LLMProvider, hedge: Hedge | None, request: _Request, tally: Tally
+) -> AbstractAsyncContextManager[AsyncIterable[LLMChunk]]:
     if hedge is None:
-        chunks = _answer(model, messages, call_id, tally)
-    else:
-        chunks = _first_to_speak(model, hedge, messages, call_id, tally)
-    async with chunks as answer:
-        async for chunk in answer:
-            if chunk.type == "text" and chunk.content:
-                tally.pieces += 1
-                yield chunk.content
-            elif chunk.type == "usage":
-                tally.used(chunk)
+        return _answer(model, request, tally)
+    return _first_to_speak(model, hedge, request, tally)
 
 
 @trio.as_safe_channel
-async def _answer(
-    model: LLMProvider, messages: Sequence[Message], call_id: str, tally: Tally
-) -> AsyncGenerator[LLMChunk, None]:
+async def _answer(model: LLMProvider, request: _Request, tally: Tally) -> AsyncGenerator[LLMChunk, None]:
     """One request's chunks up to ``done``, and the count of tokens that may come behind it."""
     tally.asked()
-    async with model.stream(messages, None, call_id=call_id) as chunks:
+    async with model.stream(request.messages, request.tools or None, call_id=request.call_id) as chunks:
         async for chunk in chunks:
             yield chunk
             if chunk.type == "done":
@@ -117,9 +193,8 @@ async def _answer(
 class _Race:
     """Two requests, of which the first to say anything goes on and the other one is cancelled."""
 
-    def __init__(self, messages: Sequence[Message], call_id: str, tally: Tally) -> None:
-        self._messages = messages
-        self._call_id = call_id
+    def __init__(self, request: _Request, tally: Tally) -> None:
+        self._request = request
         self._tally = tally
         self._scopes = (trio.CancelScope(), trio.CancelScope())
         self._winner: int | None = None
@@ -132,7 +207,7 @@ class _Race:
         with outlet, self._scopes[number]:
             try:
                 with foreign(LanguageModelError, model.name):
-                    async with _answer(model, self._messages, self._call_id, self._tally) as answer:
+                    async with _answer(model, self._request, self._tally) as answer:
                         async for chunk in answer:
                             if self._winner is None:
                                 self._win(number)
@@ -162,9 +237,9 @@ class _Race:
 
 @trio.as_safe_channel
 async def _first_to_speak(
-    model: LLMProvider, hedge: Hedge, messages: Sequence[Message], call_id: str, tally: Tally
+    model: LLMProvider, hedge: Hedge, request: _Request, tally: Tally
 ) -> AsyncGenerator[LLMChunk, None]:
-    race = _Race(messages, call_id, tally)
+    race = _Race(request, tally)
     to_us, chunks = trio.open_memory_channel[LLMChunk](0)
     async with trio.open_nursery() as nursery:
         with to_us:

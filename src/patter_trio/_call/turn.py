@@ -9,9 +9,11 @@ import attrs
 import trio
 
 from .._actors.channels import Level
+from .._text.sentences import Break
 from .._text.speakable import speakable
 from .._text.words import split_words
 from .._turns.cancelled import CancelReport, Stages
+from .._turns.history import UsedTool
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
@@ -26,14 +28,12 @@ __all__ = ["Script", "Turn"]
 class Script:
     """What a turn will say: where the text comes from, and whose it is.
 
-    ``deltas`` is entered by the turn, so it is closed with it. ``provider`` and ``model`` name the source,
-    ``tally`` counts what it costs.
+    ``deltas`` is entered by the turn, so it is closed with it. ``provider`` and ``model`` name the source.
     """
 
-    deltas: AbstractAsyncContextManager[AsyncIterable[str]]
+    deltas: AbstractAsyncContextManager[AsyncIterable[str | Break]]
     provider: str
     model: str
-    tally: Tally = attrs.field(factory=Tally)
 
 
 @attrs.define(eq=False)
@@ -43,7 +43,8 @@ class Turn:
     ``serial`` is unique within the call and tags what the turn sends; ``idx`` is the public turn index,
     which counts the caller's utterances: a repeated or resumed answer has its own serial and the same index.
     ``text`` is all it will say, where that is known beforehand; ``written`` is true once the model has
-    written all of it. A turn that is not ``committed`` answers words that may still change: it works behind
+    written all of it. ``steps`` are the tools that were used, one list for each message of the model that
+    called some. A turn that is not ``committed`` answers words that may still change: it works behind
     its closed gate, and nobody is told of it.
     """
 
@@ -57,7 +58,8 @@ class Turn:
     text: str = ""
     interruptible: bool = True
     tally: Tally = attrs.field(factory=Tally)
-    committed: bool = True
+    committed: Level[bool] = attrs.field(factory=lambda: Level(True))
+    steps: list[list[UsedTool]] = attrs.field(factory=list[list[UsedTool]])
     preempted: bool = False
     filled: bool = False
     gate: Level[bool] = attrs.field(factory=lambda: Level(True))
@@ -70,18 +72,20 @@ class Turn:
     stages: Stages = attrs.field(factory=Stages)
     cancel: CancelReport | None = None
     _sentences: trio.MemorySendChannel[str] | None = None
+    _breaks: list[int] = attrs.field(factory=list[int])
     _untold: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
 
     def tell(self, report: Callable[[], None]) -> None:
         """Reports something now, or as soon as the turn is committed."""
-        if self.committed:
+        if self.committed.value:
             report()
         else:
             self._untold.append(report)
 
     def commit(self, now: float, utterance_idx: int) -> None:
         """The words that it answers are the caller's: from now on it is a turn like any other."""
-        self.committed = self.preempted = True
+        self.preempted = True
+        self.committed.set(True)
         self.idx = utterance_idx
         self.times.started = now
         untold, self._untold = self._untold, []
@@ -101,7 +105,7 @@ class Turn:
 
     async def interject(self, text: str) -> bool:
         """Says ``text`` behind what the turn has written so far; ``False`` if it has written all."""
-        if self._sentences is None or self.floor_lost or not self.committed:
+        if self._sentences is None or self.floor_lost or not self.committed.value:
             return False
         spoken = speakable(text)
         if spoken:
@@ -115,6 +119,18 @@ class Turn:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             # The voice is gone; its failure ends the turn, and the words stand in the rest.
             await trio.lowlevel.checkpoint()
+
+    def wrote_before_tools(self) -> None:
+        """What is written from now on comes after the tools of the current step."""
+        self._breaks.append(self.ledger.written)
+
+    def told(self, now: float) -> list[tuple[str, tuple[UsedTool, ...]]]:
+        """What was heard, cut where tools were used; each part with the tools that came behind it."""
+        parts = self.ledger.heard_parts(now, self._breaks)
+        tools = [tuple(used) for used in self.steps]
+        tools += [()] * (len(parts) - len(tools))
+        parts += [""] * (len(tools) - len(parts))
+        return list(zip(parts, tools, strict=True))
 
     def wrote(self, sentence: str) -> None:
         """A sentence is given to the voice."""

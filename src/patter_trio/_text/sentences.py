@@ -7,7 +7,12 @@ import unicodedata
 
 from ..errors import PatterConfigError
 
-__all__ = ["SentenceChunker"]
+__all__ = ["Break", "SentenceChunker"]
+
+
+class Break:
+    """Stands between two pieces of a text: what comes later comes later, so all before it is said now."""
+
 
 # What may stand between the end of a sentence and the white space behind it; the last four are Markdown's.
 _CLOSERS = "\"'”’»›)]}」』）】*_~`"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import attrs
 
@@ -89,6 +89,7 @@ class WebhookTransport(Protocol):
         ...
 
 
+@runtime_checkable
 class ToolExecutor(Protocol):
     """Carries out the tool calls of an agent; :class:`DefaultToolExecutor` is ours."""
 
@@ -99,6 +100,14 @@ class ToolExecutor(Protocol):
 
     def definitions(self) -> list[dict[str, Any]]:
         """The tools as a model is told about them."""
+        ...
+
+    def including(self, tools: Iterable[Tool]) -> ToolExecutor:
+        """The same with more tools, for one call.
+
+        Raises:
+            PatterConfigError: a name is taken.
+        """
         ...
 
     async def execute_all(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
+from collections.abc import Sequence
 
 import attrs
 
@@ -223,15 +225,29 @@ class Ledger:
         """How far the carrier can have got if it plays what it gets without delay."""
         return min(self.sent, self._out - max(0, round((self._plays_until - now) * self._rate)))
 
+    @property
+    def written(self) -> int:
+        """How many sentences were given to the voice."""
+        return len(self._written)
+
     def heard_text(self, now: float) -> str:
         """The words that the caller has heard."""
-        return self._split(now)[0]
+        filler, told, _ = self._split(now)
+        return " ".join([*filler, *told])
+
+    def heard_parts(self, now: float, breaks: Sequence[int]) -> list[str]:
+        """The words heard, cut behind the first so many sentences; one part more than there are breaks."""
+        filler, told, _ = self._split(now)
+        ends = [sum(len(split_words(sentence)) for sentence in self._written[:count]) for count in breaks]
+        parts = [told[start:end] for start, end in itertools.pairwise([0, *ends, len(told)])]
+        return [" ".join([*filler, *parts[0]]), *map(" ".join, parts[1:])]
 
     def unheard_text(self, now: float) -> str:
         """The words written for this turn that the caller has not heard."""
-        return self._split(now)[1]
+        return " ".join(self._split(now)[2])
 
-    def _split(self, now: float) -> tuple[str, str]:
+    def _split(self, now: float) -> tuple[list[str], list[str], list[str]]:
+        """The words heard of what filled a pause, those heard of the answer, and the answer's others."""
         heard = self.heard(now)
         passing = [span for span in self._spans if span.passing]
         own = [span for span in self._spans if not span.passing]
@@ -255,9 +271,9 @@ class Ledger:
                 told += before
                 rest += after
         if self.complete and self.synthesised and heard >= self.synthesised:
-            return " ".join(filter(None, [*filler, everything])), ""
+            return filler, split_words(everything), []
         rest += [word for sentence in self._written[known:] for word in split_words(sentence)]
-        return " ".join([*filler, *told]), " ".join(rest)
+        return filler, told, rest
 
     def _split_span(
         self, span: _Span, end: int, heard: int, *, finished: bool
