@@ -65,7 +65,8 @@ def histograms(panels: Sequence[Panel], top: float) -> tuple[list[Shape], float]
         if not filled:
             continue
         low, high, step = _scale(filled.values())
-        shapes.append(_text(24, y + 24, panel.label))
+        shapes.append(_text(24, y + 14, panel.label))
+        y += 22
         for place, (calls, values) in enumerate(filled.items()):
             shapes += _histogram(values, calls, low, high, y, COLOURS[place % len(COLOURS)])
             y += 44
@@ -77,7 +78,7 @@ def histograms(panels: Sequence[Panel], top: float) -> tuple[list[Shape], float]
 def _scale(groups: Collection[Sequence[float]]) -> tuple[float, float, float]:
     """Where an axis begins and ends, and the round step between its numbers, about six of them."""
     least, most = min(map(min, groups)), max(map(max, groups))
-    rough = max(most - least, 0.05 * abs(most), 1e-3) / 5
+    rough = max(most - least, 0.05 * abs(most), 0.05) / 5
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
     return math.floor(least / step) * step, (math.floor(most / step) + 1) * step, step

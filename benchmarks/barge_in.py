@@ -83,6 +83,7 @@ DETECTORS = ("silero", "energy", "scripted")
 PEOPLE = "callers: recordings of people; recogniser, brain and the agent's voice: scripted; detector: {vad}"
 WORDS = "callers: synthetic word sound, loud from its first sample on; everything else: scripted"
 LATE_MS = 5.0  # a quarter of a frame
+WAITED_SHARE = 0.1
 
 
 def answer(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -375,6 +376,11 @@ def say_cpu(found: Mapping[str, Any], late: Row) -> None:
         f"for one, callers {found['callers_cpu']:.0%} and {found['callers_waited']:.1%}; "
         f"machine's load after it {'/'.join(map(str, found['load_after']))}"
     )
+    if found["engine_waited"] > WAITED_SHARE:
+        print(
+            f"the engine lacked CPU: it had no core for {found['engine_waited']:.0%} of the time; "
+            "this run tells more about the machine's other work than about the engine"
+        )
     if late.p99 > LATE_MS:
         print(
             f"the callers lacked CPU: one frame in a hundred left {late.p99:.1f} ms late or more, "
