@@ -84,6 +84,7 @@ PEOPLE = "callers: recordings of people; recogniser, brain and the agent's voice
 WORDS = "callers: synthetic word sound, loud from its first sample on; everything else: scripted"
 LATE_MS = 5.0  # a quarter of a frame
 WAITED_SHARE = 0.1
+FULL_SHARE = 0.9
 
 
 def answer(messages: Sequence[Mapping[str, Any]]) -> str:
@@ -381,6 +382,8 @@ def say_cpu(found: Mapping[str, Any], late: Row) -> None:
             f"the engine lacked CPU: it had no core for {found['engine_waited']:.0%} of the time; "
             "this run tells more about the machine's other work than about the engine"
         )
+    if found["engine_cpu"] > FULL_SHARE:
+        print("the engine's core is full: what waits here waits for the engine itself")
     if late.p99 > LATE_MS:
         print(
             f"the callers lacked CPU: one frame in a hundred left {late.p99:.1f} ms late or more, "
