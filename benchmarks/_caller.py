@@ -15,6 +15,8 @@ from urllib.parse import urlencode
 import attrs
 import trio
 
+from patter_trio._audio import g711
+from patter_trio._audio.levels import rms_dbfs
 from patter_trio._wire.signatures import sign_twilio
 from patter_trio._wire.twilio_far import FarStream
 from patter_trio._wire.twiml import StreamAnswer, parse_answer
@@ -23,12 +25,27 @@ from patter_trio.testing.ear import is_loud
 from patter_trio.testing.line import LineSocket
 from patter_trio.testing.received import ReceivedStream
 
-__all__ = ["ACCOUNT", "NUMBER", "TOKEN", "CallRecord", "Caller", "Script", "Sound", "Spoken", "ring"]
+__all__ = [
+    "ACCOUNT",
+    "NUMBER",
+    "SPEECH_DBFS",
+    "TOKEN",
+    "CallRecord",
+    "Caller",
+    "Script",
+    "Sound",
+    "Spoken",
+    "ring",
+]
 
 ACCOUNT, TOKEN, NUMBER = "AC" + "0" * 31 + "1", "0123456789abcdef0123456789abcdef", "+15550001234"
 FRAME, SIZE = 0.02, 160
+# A caller's speech begins with the first 20 ms frame of this level (RMS, in dB of full scale) and ends with
+# the last. People begin softly: the time in which a voice rises to its loudness counts as their speech.
+SPEECH_DBFS = -40.0
 _SILENCE = b"\xff" * SIZE
 _PAUSE = 25  # frames of silence that end a stretch of the agent's speech
+_NOTICED = 40  # frames within which a cough silences the agent, if it does
 _PATIENCE = 1500  # frames that any step may take
 
 
@@ -38,7 +55,7 @@ class Missed(Exception):  # noqa: N818  # an outcome that is recorded
 
 @attrs.frozen
 class Sound:
-    """Something to say: 20 ms frames, and which of them are the first and the last that are loud."""
+    """Something to say: 20 ms frames, and which of them are the first and the last of the speech."""
 
     text: str
     frames: tuple[bytes, ...]
@@ -48,13 +65,14 @@ class Sound:
     @classmethod
     def of(cls, text: str, mulaw: bytes) -> Sound:
         frames = tuple(mulaw[at : at + SIZE].ljust(SIZE, b"\xff") for at in range(0, len(mulaw), SIZE))
-        loud = [place for place, frame in enumerate(frames) if is_loud(frame)]
+        levels = [rms_dbfs(g711.mulaw_to_linear(frame)) for frame in frames]
+        loud = [place for place, level in enumerate(levels) if level >= SPEECH_DBFS]
         return cls(text, frames, loud[0], loud[-1])
 
 
 @attrs.define
 class Spoken:
-    """Something the caller said: when its first and last loud frame were sent, when the agent fell silent."""
+    """Something the caller said: its first and last frame of speech sent, and the agent falling silent."""
 
     text: str
     over_agent: bool
@@ -71,6 +89,7 @@ class CallRecord:
     ok: bool = False
     note: str = ""
     frames_after_clear: int = 0
+    coughs: int = 0
     spoken: list[Spoken] = attrs.field(factory=list[Spoken])
     resume_gaps: list[float] = attrs.field(factory=list[float])
     frames: list[float] = attrs.field(factory=list[float])
@@ -220,15 +239,21 @@ class Caller:
                 silent = self._silent_from(start + sound.first, 10) if over_agent else None
                 at = None if silent is None else self._sent[silent]
                 record.spoken.append(Spoken(sound.text, over_agent, first, last, at))
-        for cough in self._coughs:
-            silent = self._silent_from(cough, 2)
-            again = -1 if silent is None else self._loud.find(1, silent)
-            if silent is not None and again >= 0:
-                record.resume_gaps.append((again - silent) * FRAME)
+        record.coughs = len(self._coughs)
+        record.resume_gaps += [gap for gap in map(self._resume_gap, self._coughs) if gap is not None]
         record.frames_after_clear = self._received.frames_after_clear
         if violations:
             record.note = f"{violations[0].kind}: {violations[0].detail}"
         record.ok = not record.note
+
+    def _resume_gap(self, cough: int) -> float | None:
+        """Seconds of silence that a cough made; None where it was not noticed, or took the floor."""
+        silent = self._silent_from(cough, 2)
+        again = -1 if silent is None else self._loud.find(1, silent)
+        if silent is None or again < 0 or silent - cough > _NOTICED:
+            return None
+        taken = any(self._sent[cough] <= at <= self._sent[again] for at in self.record.clears)
+        return None if taken else (again - silent) * FRAME
 
     def _silent_from(self, place: int, frames: int) -> int | None:
         found = self._loud.find(bytes(frames), place)

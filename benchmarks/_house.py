@@ -55,10 +55,14 @@ class CallMarks:
 
 @attrs.define
 class Probe:
-    """Notes what no event tells, from the outside: a carrier and a detector that look at the clock."""
+    """Notes what no event tells, from the outside: a carrier and a detector that look at the clock.
+
+    ``computing`` is how long the detector took, in seconds, whenever it completed a window.
+    """
 
     threshold: float
     calls: dict[str, CallMarks] = attrs.field(factory=dict[str, CallMarks])
+    computing: list[float] = attrs.field(factory=list[float])
     current: contextvars.ContextVar[CallMarks] = attrs.field(
         factory=lambda: contextvars.ContextVar[CallMarks]("call")
     )
@@ -142,6 +146,7 @@ class _Detector:
         self._tracker = SpeechTracker(thresholds, detector.window)
         self._marks = probe.current.get()
         self._threshold = probe.threshold
+        self._computing = probe.computing
         self._confirmed = False
 
     @property
@@ -149,7 +154,10 @@ class _Detector:
         return self._detector.window
 
     def feed(self, pcm: bytes) -> Any:
+        began = time.perf_counter()  # noqa: TID251  # trio's clock stands still while a test's clock jumps
         probabilities = self._detector.feed(pcm)
+        if probabilities:
+            self._computing.append(time.perf_counter() - began)  # noqa: TID251
         for probability in probabilities:
             edge = self._tracker.feed(probability)
             if edge:

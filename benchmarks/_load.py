@@ -20,12 +20,12 @@ import httpx2
 import trio
 
 from _caller import FRAME, Caller, CallRecord, Script, Sound, ring
-from _report import clock_offset, percentile
+from _report import clock_offset, percentile, waited_for_cpu
 from patter_trio.testing import LoopbackLine, speak_words
 from patter_trio.testing.line import WebhookAnswer
 from patter_trio.testing.wordsound import noise
 
-__all__ = ["LOAD_SCRIPT", "QUESTIONS", "barge_in_script", "delay_of"]
+__all__ = ["LOAD_SCRIPT", "QUESTIONS", "delay_of", "scripts_for"]
 
 LOAD_SCRIPT = str(Path(__file__))
 
@@ -50,7 +50,7 @@ def _words(text: str) -> Sound:
 
 
 def barge_in_script() -> Script:
-    """Greeting, question, barge-in, a cough that must not interrupt, second barge-in, goodbye: about 10 s."""
+    """The call of :func:`_speech.people_scripts` in word sound, with a cough for the backchannel."""
     question, sunday, monday = _words("Opening hours?"), _words("No, on Sunday!"), _words("And on Monday?")
     bye, cough = _words("Goodbye."), Sound.of("a cough", noise(0.15))
 
@@ -120,6 +120,10 @@ def scripts_for(kind: str) -> Callable[[int], Script]:
     """The script of the call of a number, for a kind of load; what can be made before the call is."""
     if kind == "human":
         return human_scripts()
+    if kind == "people":
+        from _speech import people_scripts  # its recogniser needs more of the package than callers do
+
+        return people_scripts()
     script = {"barge_in": barge_in_script, "talk": talking_script, "idle": idle_script}[kind]()
     return lambda number: script
 
@@ -153,6 +157,7 @@ class Load:
     numbers: Iterator[int] = attrs.field(factory=lambda: itertools.count(1))
     until: float = float("inf")
     cpu: float = 0.0
+    waited: float = 0.0
 
     async def run(self) -> None:
         await ring(self.line, 0, lambda caller: caller.waits(0.2))
@@ -162,12 +167,13 @@ class Load:
             for number in range(self.calls):
                 nursery.start_soon(self._ring, delay_of(number, self.calls))
             await trio.sleep(delay_of(self.calls - 1, self.calls) + 1.0)
-            cpu, began = time.process_time(), trio.current_time()
+            cpu, waited, began = time.process_time(), waited_for_cpu(), trio.current_time()
             print("up", flush=True)
             self.until = trio.current_time() + self.seconds
             await trio.sleep_until(self.until)
             print("down", flush=True)
-            self.cpu = (time.process_time() - cpu) / max(trio.current_time() - began, 1e-3)
+            took = max(trio.current_time() - began, 1e-3)
+            self.cpu, self.waited = (time.process_time() - cpu) / took, (waited_for_cpu() - waited) / took
             if endless:
                 await trio.sleep(0.5)  # the server looks before the calls end
                 nursery.cancel_scope.cancel()
@@ -189,6 +195,7 @@ def report(load: Load) -> dict[str, Any]:
         "calls": [attrs.asdict(attrs.evolve(record, late=[])) for record in load.records],
         "late": [percentile(late, share) for share in (0.5, 0.99, 1.0)] if late else [],
         "cpu": load.cpu,
+        "waited": load.waited,
     }
 
 

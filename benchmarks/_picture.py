@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -63,16 +64,24 @@ def histograms(panels: Sequence[Panel], top: float) -> tuple[list[Shape], float]
         filled = {calls: values for calls, values in panel.values.items() if values}
         if not filled:
             continue
-        least = min(min(values) for values in filled.values())
-        most = max(max(values) for values in filled.values())
-        low, high = max(0.0, least - (most - least) * 0.05), most + max((most - least) * 0.05, 1e-6)
-        shapes.append(_text(24, y + 24, panel.label))
+        low, high, step = _scale(filled.values())
+        shapes.append(_text(24, y + 14, panel.label))
+        y += 22
         for place, (calls, values) in enumerate(filled.items()):
             shapes += _histogram(values, calls, low, high, y, COLOURS[place % len(COLOURS)])
             y += 44
-        shapes += _axis(low, high, panel.unit, y)
+        shapes += _axis(low, high, step, panel.unit, y)
         y += 52
     return shapes, y
+
+
+def _scale(groups: Collection[Sequence[float]]) -> tuple[float, float, float]:
+    """Where an axis begins and ends, and the round step between its numbers, about six of them."""
+    least, most = min(map(min, groups)), max(map(max, groups))
+    rough = max(most - least, 0.05 * abs(most), 0.05) / 5
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * times for times in (1, 2, 5, 10) if power * times >= rough)
+    return math.floor(least / step) * step, (math.floor(most / step) + 1) * step, step
 
 
 def _x(value: float, low: float, high: float) -> float:
@@ -95,12 +104,12 @@ def _histogram(
     return shapes
 
 
-def _axis(low: float, high: float, unit: str, y: float) -> list[Shape]:
+def _axis(low: float, high: float, step: float, unit: str, y: float) -> list[Shape]:
     shapes: list[Shape] = [Line(_LEFT, y, WIDTH - _RIGHT, y, _GRID)]
-    for place in range(5):
-        value = low + (high - low) * place / 4
-        digits = 0 if high >= 100 else 1 if high >= 10 else 2
-        said = f"{value:.{digits}f}" + (f" {unit}" if place == 4 else "")
+    digits, ticks = max(0, -math.floor(math.log10(step))), round((high - low) / step)
+    for place in range(ticks + 1):
+        value = low + step * place
+        said = f"{value:.{digits}f}" + (f" {unit}" if place == ticks else "")
         shapes.append(_text(_x(value, low, high), y + 18, said, _FAINT, 12, "middle"))
     return shapes
 

@@ -21,7 +21,9 @@ __all__ = [
     "Row",
     "clock_offset",
     "machine",
+    "options_parser",
     "percentile",
+    "plain_row",
     "print_machine",
     "print_rows",
     "read_options",
@@ -126,9 +128,7 @@ def run_alone(script: str, *arguments: object) -> Any:
 # --- what is said -------------------------------------------------------------------------------------------
 
 
-def read_options(
-    argv: Sequence[str] | None, doc: str | None, *, calls: Sequence[int], seconds: float
-) -> argparse.Namespace:
+def options_parser(doc: str | None, *, calls: Sequence[int], seconds: float) -> argparse.ArgumentParser:
     """The options that all benchmarks share; ``--measure`` is how a benchmark calls itself."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--calls", type=int, nargs="+", default=list(calls), help="calls at once")
@@ -136,7 +136,14 @@ def read_options(
     parser.add_argument("--json", type=Path, help="file for the list of rows")
     parser.add_argument("--out", type=Path, default=Path("bench-out"), help="folder for report and picture")
     parser.add_argument("--measure", help=argparse.SUPPRESS)
-    return parser.parse_args(argv)
+    return parser
+
+
+def read_options(
+    argv: Sequence[str] | None, doc: str | None, *, calls: Sequence[int], seconds: float
+) -> argparse.Namespace:
+    """What was asked of a benchmark that has no options of its own."""
+    return options_parser(doc, calls=calls, seconds=seconds).parse_args(argv)
 
 
 def print_rows(title: str, rows: Iterable[Row], notes: Mapping[str, str] | None = None) -> None:
@@ -151,9 +158,17 @@ def print_rows(title: str, rows: Iterable[Row], notes: Mapping[str, str] | None 
         )
 
 
+def plain_row(row: Row) -> dict[str, Any]:
+    """A row for JSON, which has no NaN: what was not measured is null."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in attrs.asdict(row).items()
+    }
+
+
 def write_report(options: argparse.Namespace, name: str, rows: Sequence[Row], **more: Any) -> None:
     """``--json``: the list of rows. In ``--out``: the same with the machine and all that is ``more``."""
-    plain = [attrs.asdict(row) for row in rows]
+    plain = [plain_row(row) for row in rows]
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(plain, indent=1) + "\n")
