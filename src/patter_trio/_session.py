@@ -292,8 +292,10 @@ class Session:
             handoffs={name: await self._enliven(other) for name, other in agent.handoffs.items()},
         )
 
-    async def _executor_of(self, agent: Agent) -> ToolExecutor:
+    async def _executor_of(self, agent: Agent) -> ToolExecutor | None:
         """What carries out an agent's tools: one for the session, for it remembers which of them fail."""
+        if agent.on_message is not None:
+            return None
         known = self._executors.get(id(agent))
         if known is None:
             executor = agent.tool_executor
