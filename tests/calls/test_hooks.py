@@ -97,7 +97,7 @@ async def speak(hooks: CallHooks, *sentences: str, voice: Speaker | None = None)
 
 async def write(hooks: CallHooks, *deltas: str) -> list[str]:
     async with hooks.around_deltas(stream(*deltas)) as written:
-        return [delta async for delta in written]
+        return [str(delta) async for delta in written]
 
 
 # --- nothing set --------------------------------------------------------------------------------------------

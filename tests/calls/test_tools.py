@@ -51,7 +51,8 @@ class Bookings:
             self.done.append(time)
             return f"Booked for {time}."
 
-        return tool(**settings)(book)
+        made: Tool = tool(**settings)(book)
+        return made
 
 
 def books(then: str = "It is booked.", before: str = "") -> ScriptedLLM:

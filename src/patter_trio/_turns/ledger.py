@@ -270,7 +270,9 @@ class Ledger:
             else:
                 told += before
                 rest += after
-        if self.complete and self.synthesised and heard >= self.synthesised:
+        starts = [*(span.start for span in own), self.synthesised]
+        silenced = any(start == end for start, end in itertools.pairwise(starts))
+        if self.complete and self.synthesised and heard >= self.synthesised and not silenced:
             return filler, split_words(everything), []
         rest += [word for sentence in self._written[known:] for word in split_words(sentence)]
         return filler, told, rest
@@ -280,6 +282,9 @@ class Ledger:
     ) -> tuple[list[str], list[str]]:
         words = split_words(span.text or "")
         cut_short = span.passing and span.whole != end - span.start
+        if finished and end == span.start:
+            # Its sound was discarded on the way.
+            return [], words
         if finished and heard >= end and not cut_short:
             return words, []
         # Of a filler that was cut short, the next sentence has taken the place.
