@@ -277,3 +277,20 @@ def test_a_caller_who_pauses_is_waited_for_within_bounds() -> None:
     ends.speech_ended(3.0, 0.25)
     ends.transcript(final("two loaves"), 3.0)
     assert 3.0 + 0.85 - 0.25 < ends.deadline <= 4.0
+
+
+def test_interim_words_behind_a_final_are_waited_for() -> None:
+    # The final of the first part comes after the edge of the second, whose own final is still on its way.
+    ends = Endpointing()
+    ends.speech_started(0.0)
+    ends.speech_ended(1.8, 0.25)
+    ends.speech_started(1.9)
+    ends.speech_ended(2.6, 0.25)
+    ends.transcript(final("one two three"), 2.86)
+    ends.transcript(Transcript("four"), 2.86)
+    assert ends.poll(3.6) is None
+    ends.transcript(final("four"), 3.7)
+    utterance = ends.poll(3.7)
+    assert utterance is not None
+    assert utterance.text == "one two three four"
+    assert ends.poll(99.0) is None

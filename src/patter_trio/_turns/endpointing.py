@@ -165,6 +165,9 @@ class Endpointing:
             self._owed = None
         if not result.is_final:
             self._interim = text if self._owed is None else self._beyond(text)[0]
+            if self._interim:
+                # The final before it was of an earlier part: another one is on its way.
+                self._complete = False
             return
         self._interim = ""
         if self._owed is not None:
@@ -263,7 +266,7 @@ class Endpointing:
             committed_at=now,
         )
         # A recogniser that was not waited for still owes the final of what it heard.
-        if not self._complete:
+        if not self._complete or self._interim:
             self._owed = " ".join(filter(None, [self._owed, self._interim]))
         if utterance.text:
             self._last_text, self._last_commit = utterance.text, now
