@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 
-from patter_trio import Agent, PatterConfigError
+from patter_trio import Agent, PatterConfigError, Transcript
 from patter_trio.errors import LanguageModelError
 from patter_trio.events import (
     AgentSpeechStarted,
@@ -102,7 +103,7 @@ def _plain(connection: Any) -> Any:
     import trio
 
     @trio.as_safe_channel
-    async def plain() -> Any:
+    async def plain() -> AsyncGenerator[Transcript, None]:
         async with connection as transcripts:
             async for transcript in transcripts:
                 text = transcript.text if transcript.is_final else transcript.text.lower().strip("?.!")

@@ -198,10 +198,9 @@ def test_w23_a_tool_that_fails_again_and_again_is_left_alone_over_calls() -> Non
     bookings = Bookings(fails=True)
     executor = DefaultToolExecutor([bookings.tool()], failures=2, open_seconds=3600)
     who = agent(books(then="No."), tool_executor=executor)
-    for _ in range(4):
-        rung = ring(who, ASKED.hangs_up())
+    rungs = [ring(who, ASKED.hangs_up()) for _ in range(4)]
     assert len(bookings.begun) == 2
-    assert "circuit_state" in rung.of(ToolFinished)[0].result
+    assert "circuit_state" in rungs[-1].of(ToolFinished)[0].result
 
 
 def test_a_model_that_goes_round_in_circles_is_stopped() -> None:

@@ -412,12 +412,11 @@ async def test_w23_the_breaker_counts_over_calls(autojump_clock: MockClock) -> N
         executor = session.including([raw(ask, name=f"of_call_{number}")])
         return await executor.execute("ask", "", ToolContext(f"CA{number}"))
 
-    for number in range(5):
-        told = envelope(await one(number))
-    assert told["circuit_state"] == "open"
-    told = envelope(await one(6))
-    assert told["circuit_state"] == "open"
-    assert told["retry_after_ms"] == 30_000
+    told = [envelope(await one(number)) for number in range(5)]
+    assert told[-1]["circuit_state"] == "open"
+    again = envelope(await one(6))
+    assert again["circuit_state"] == "open"
+    assert again["retry_after_ms"] == 30_000
     assert len(runs) == 5
     assert (await session.execute("double", '{"number": 1}', CONTEXT)).ok
 

@@ -136,7 +136,7 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
 
     def __init__(self, allow_private: bool, inner: httpcore2.AsyncNetworkBackend | None = None) -> None:
         self._allow_private = allow_private
-        self._inner = inner or httpcore2.TrioBackend()
+        self._inner: Any = inner or httpcore2.TrioBackend()
 
     async def connect_tcp(
         self,

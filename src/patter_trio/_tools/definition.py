@@ -195,8 +195,9 @@ def _check_url(url: str, name: str) -> None:
 def tool(function: Callable[..., Any], /) -> Tool: ...
 
 
+# The last one takes any settings, so it overlaps these two; the first that fits is meant.
 @overload
-def tool(
+def tool(  # pyright: ignore[reportOverlappingOverload]
     function: Callable[..., Any] | None = None,
     /,
     *,

