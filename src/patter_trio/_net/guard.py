@@ -160,13 +160,14 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
             if patience <= 0:
                 break
             try:
-                return await self._inner.connect_tcp(
+                stream: httpcore2.AsyncNetworkStream = await self._inner.connect_tcp(
                     address,
                     port,
                     timeout=None if patience == float("inf") else patience,
                     local_address=local_address,
                     socket_options=socket_options,
                 )
+                return stream
             except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
                 failure = error
         raise failure
