@@ -75,6 +75,7 @@ class ChatEndpoint:
     connections: int = 0
     warmed: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
     open_now: int = 0
+    answering: int = 0
     _changed: trio.Event = attrs.field(factory=trio.Event)
 
     def _tell(self) -> None:
@@ -134,7 +135,12 @@ class ChatEndpoint:
         self.requests.append(exchange)
         self._tell()
         answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
-        await answer(exchange)
+        self.answering += 1
+        try:
+            await answer(exchange)
+        finally:
+            self.answering -= 1
+            self._tell()
         return http.our_state is h11.DONE
 
 

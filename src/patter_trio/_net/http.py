@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
+from functools import cache, partial
 from typing import Any
 
 import httpx2
@@ -35,7 +36,35 @@ def open_client(
         timeout=http.Timeout(timeout, connect=min(timeout, connect_timeout)),
         limits=http.Limits(max_connections=None, keepalive_expiry=_KEEPALIVE_SECONDS),
         http2=False,
+        event_hooks={"request": [partial(_plain_body, http)]},
     )
+
+
+async def _plain_body(http: Any, request: Any) -> None:
+    """Has the request's body sent by an iterator in place of a generator.
+
+    A request that is cancelled while it is being sent leaves a generator to the collector, which trio warns
+    of.
+    """
+    request.stream = _plain_body_kind(http)(request.content)
+
+
+@cache
+def _plain_body_kind(http: Any) -> Any:
+    return type("PlainBody", (_PlainBody, http.AsyncByteStream), {})
+
+
+class _PlainBody:
+    def __init__(self, content: bytes) -> None:
+        self._parts = iter((content,))
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for part in self._parts:
+            return part
+        raise StopAsyncIteration
 
 
 @asynccontextmanager

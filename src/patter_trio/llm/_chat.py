@@ -15,6 +15,7 @@ from .._net.http import read_beginning
 from .._wire.chat_completions import ChatStream, refusal_error
 from ..errors import LanguageModelError, ModelTimeoutError, PatterError, RateLimitError
 from ..events import LLMChunk, Message
+from ._background import Background, open_background
 from ._line import Line
 
 __all__ = ["ChatModel", "ChatSettings", "open_chat"]
@@ -80,36 +81,24 @@ class ChatSettings(Protocol):
 @asynccontextmanager
 async def open_chat(settings: ChatSettings, line: Line) -> AsyncIterator[ChatModel]:
     """The model on its line, a first connection being opened in the background."""
-    try:
-        async with trio.open_nursery() as nursery:
-            spares = _Spares(nursery, line)
-            spares.open_one()
-            try:
-                yield ChatModel(settings, line, spares)
-            finally:
-                spares.closed = True
-                nursery.cancel_scope.cancel()
-    except BaseExceptionGroup as group:
-        # One failure is one exception to the owner: nobody outside opened this nursery.
-        if len(group.exceptions) > 1:
-            raise
-        raise group.exceptions[0] from group.exceptions[0].__cause__
+    async with open_background() as background:
+        spares = _Spares(background, line)
+        spares.open_one()
+        yield ChatModel(settings, line, spares)
 
 
 @attrs.define
 class _Spares:
     """Opens a connection for each one that a cancelled turn took with it."""
 
-    nursery: trio.Nursery
+    background: Background
     line: Line
     opening: int = 0
-    closed: bool = False
 
     def open_one(self) -> None:
         """Opens one in the background."""
-        if not self.closed and self.opening < _SPARES_AT_ONCE:
+        if self.opening < _SPARES_AT_ONCE and self.background.start(self._open):
             self.opening += 1
-            self.nursery.start_soon(self._open)
 
     async def _open(self) -> None:
         try:

@@ -1,8 +1,8 @@
 """A web address as the model: it is told what the caller said, and answers with what to say.
 
 Over ``http(s)://``: one POST with a JSON object (``text, call_id, caller, callee, history``), answered with
-plain text or ``{"text": …}``. Over ``ws(s)://``: the same object as one message, answered with ``{"text": …}``
-messages until ``{"done": true}``.
+plain text or ``{"text": …}``. Over ``ws(s)://``: the same object as one message, answered with
+``{"text": …}`` messages until ``{"done": true}``.
 """
 
 from __future__ import annotations
@@ -95,13 +95,6 @@ class CustomModel:
         """The address's host."""
         return urlsplit(self.settings.url).hostname or ""
 
-    @trio.as_safe_channel
-    async def _stream(self, event: Mapping[str, Any]) -> AsyncGenerator[LLMChunk, None]:
-        async with aclosing(self.answer(event)) as pieces:
-            async for piece in pieces:
-                yield LLMChunk("text", content=piece)
-        yield LLMChunk("done")
-
     def stream(
         self,
         messages: Sequence[Message],
@@ -128,6 +121,13 @@ class CustomModel:
                 "history": [{"role": turn["role"], "text": _text_of(turn)} for turn in said[:last]],
             }
         )
+
+    @trio.as_safe_channel
+    async def _stream(self, event: Mapping[str, Any]) -> AsyncGenerator[LLMChunk, None]:
+        async with aclosing(self.answer(event)) as pieces:
+            async for piece in pieces:
+                yield LLMChunk("text", content=piece)
+        yield LLMChunk("done")
 
     async def answer(self, event: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         """What the address says to an ``on_message`` event, piece by piece."""

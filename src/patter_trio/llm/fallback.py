@@ -24,6 +24,7 @@ from ..errors import (
     RateLimitError,
 )
 from ..events import LLMChunk, Message
+from ._background import Background, open_background
 from ._checks import seconds, whole
 
 __all__ = ["LLM", "FallbackLLMProvider"]
@@ -89,18 +90,8 @@ class FallbackLLMProvider:
                 if hasattr(provider, "open"):
                     live = await stack.enter_async_context(provider.open())
                 members.append(_Member(live, _takes_call_id(live)))
-            try:
-                async with trio.open_nursery() as nursery:
-                    chain = Chain(self, tuple(members), nursery)
-                    try:
-                        yield chain
-                    finally:
-                        chain.close()
-            except BaseExceptionGroup as group:
-                # One failure is one exception to the owner: nobody outside opened this nursery.
-                if len(group.exceptions) > 1:
-                    raise
-                raise group.exceptions[0] from group.exceptions[0].__cause__
+            async with open_background() as background:
+                yield Chain(self, tuple(members), background)
 
 
 @attrs.define
@@ -129,8 +120,7 @@ class Chain:
 
     settings: FallbackLLMProvider
     _members: tuple[_Member, ...]
-    _nursery: trio.Nursery
-    _closed: bool = False
+    _background: Background
 
     @property
     def name(self) -> str:
@@ -141,11 +131,6 @@ class Chain:
     def model(self) -> str:
         """The model that would be asked now."""
         return self._in_order()[0].live.model
-
-    def close(self) -> None:
-        """Ends the questions to those that are left out."""
-        self._closed = True
-        self._nursery.cancel_scope.cancel()
 
     def stream(
         self,
@@ -184,10 +169,12 @@ class Chain:
                             raise LanguageModelError(f"{member.live.name} ended without done")
                 except LanguageModelError as error:
                     failure = _original(error)
+                    if ended:
+                        return  # what breaks behind the answer does not matter to it
                 else:
                     member.well = True
                     return
-                if given or ended:
+                if given:
                     self._leave_out(member, failure)
                     raise PartialStreamError(
                         f"{member.live.name} broke off in the middle of its answer: {failure}"
@@ -204,16 +191,17 @@ class Chain:
     def _leave_out(self, member: _Member, failure: Exception) -> None:
         member.well = False
         _log.warning("%s (%s) is left out: %s", member.live.name, member.live.model, failure)
-        if not self._closed and not member.watched:
-            member.watched = True
-            asked = failure.retry_after if isinstance(failure, RateLimitError) else None
-            self._nursery.start_soon(self._watch, member, max(self.settings.recovery_interval_s, asked or 0))
+        asked = failure.retry_after if isinstance(failure, RateLimitError) else None
+        wait = max(self.settings.recovery_interval_s, asked or 0.0)
+        if not member.watched:
+            member.watched = self._background.start(self._watch, member, wait)
 
     async def _watch(self, member: _Member, wait: float) -> None:
         """Asks a model that is left out until it answers, or a turn found that it does."""
         while not member.well:
             await trio.sleep(wait)
-            member.well = member.well or await _answers(member)
+            if not member.well:
+                member.well = await _answers(member)
             wait = self.settings.recovery_interval_s
         member.watched = False
         _log.info("%s (%s) answers again", member.live.name, member.live.model)
