@@ -93,6 +93,10 @@ class ChatEndpoint:
         await self.wait_until(lambda: len(self.warmed) >= times)
         await trio.testing.wait_all_tasks_blocked(0.01)
 
+    async def wait_idle(self) -> None:
+        """Waits until no answer is being given: who asked has it, or has gone."""
+        await self.wait_until(lambda: self.answering == 0)
+
     async def serve(self, stream: trio.SocketStream) -> None:
         self.connections += 1
         self.open_now += 1

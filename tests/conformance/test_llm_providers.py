@@ -237,7 +237,7 @@ async def test_a_default_model_thinks_as_little_as_it_can(name: str, effort: str
 
 @pytest.mark.parametrize(("gzipped", "packed"), [(True, True), (True, False), (False, True), (False, False)])
 async def test_cerebras_requests_are_packed_as_set(gzipped: bool, packed: bool) -> None:
-    long = {"extra_body": {"metadata": {"note": "word " * 2000}}}
+    long: dict[str, Any] = {"extra_body": {"metadata": {"note": "word " * 2000}}}
     request = await sent(PROVIDERS["cerebras"], gzip_compression=gzipped, msgpack_encoding=packed, **long)
     assert request.headers.get("content-encoding") == ("gzip" if gzipped else None)
     assert request.headers["content-type"] == ("application/vnd.msgpack" if packed else "application/json")
@@ -486,7 +486,8 @@ async def test_an_openai_client_on_the_older_http_library_works_too() -> None:
         await exchange.cut()
 
     async with open_endpoint(streams(*says("Yes.")), cut) as far, httpx.AsyncClient() as http:
-        client: Any = openai.AsyncOpenAI(api_key="k", base_url=far.url, http_client=http)
+        older: Any = http
+        client = openai.AsyncOpenAI(api_key="k", base_url=far.url, http_client=older)
         async with OpenAILLM(client=client).open() as live:
             assert text(await hear(live)) == "Yes."
             with pytest.raises((LanguageModelError, BaseExceptionGroup)) as raised:
@@ -721,7 +722,7 @@ async def test_the_time_in_which_nobody_takes_the_words_is_not_the_models(
 ) -> None:
     llm = PROVIDERS["openai without sdk"]("http://localhost/v1", turn_timeout=5)
     line = SlowLine([(2, WORDS), (2, WORDS), (2, END)])
-    heard = []
+    heard: list[LLMChunk] = []
 
     async def speak() -> None:
         async with live.stream(ASKED) as chunks:
@@ -776,7 +777,7 @@ async def test_a_cancelled_answer_hangs_up_before_the_first_byte_too(build: Buil
 
 
 @every_provider
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 async def test_cancelled_at_any_moment_the_far_end_sees_it_and_no_task_is_left(
     seed: int, build: Build
 ) -> None:
@@ -791,7 +792,7 @@ async def test_cancelled_at_any_moment_the_far_end_sees_it_and_no_task_is_left(
         for _ in range(5):
             with trio.move_on_after(moment.uniform(0, 0.012)):
                 await hear(live)
-            await far.wait_until(lambda: far.answering == 0)
+            await far.wait_idle()
         await trio.testing.wait_all_tasks_blocked(0.02)
         assert own_tasks() == before
         # Each connection that is left is a warm one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -40,6 +40,13 @@ _PROBE_SECONDS = 10.0
 _HOPELESS = (AuthenticationError, ModelTimeoutError, RateLimitError)
 
 
+_Provider = LLMProvider | Opens[LLMProvider]
+
+
+def _listed(providers: Iterable[_Provider]) -> tuple[_Provider, ...]:
+    return tuple(providers)
+
+
 def _check_providers(
     fallback: FallbackLLMProvider, attribute: attrs.Attribute[Any], providers: tuple[Any, ...]
 ) -> None:
@@ -69,9 +76,7 @@ class FallbackLLMProvider:
         PatterConfigError: a setting cannot be right.
     """
 
-    providers: tuple[LLMProvider | Opens[LLMProvider], ...] = attrs.field(
-        converter=tuple, validator=_check_providers
-    )
+    providers: tuple[_Provider, ...] = attrs.field(converter=_listed, validator=_check_providers)
     max_retry_per_provider: int = attrs.field(default=1, validator=whole(1), kw_only=True)
     recovery_interval_s: float = attrs.field(default=30.0, validator=seconds, kw_only=True)
 
