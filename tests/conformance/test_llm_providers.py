@@ -232,6 +232,8 @@ async def test_parameters_about_tools_are_not_sent_without_tools(build: Build) -
 )
 async def test_a_default_model_thinks_as_little_as_it_can(name: str, effort: str | None) -> None:
     assert (await sent(PROVIDERS[name])).body.get("reasoning_effort") == effort
+    if name == "compatible":
+        assert "reasoning_effort" not in (await sent(PROVIDERS[name], model="gpt-6-luna")).body
     assert "reasoning_effort" not in (await sent(PROVIDERS[name], model="other")).body
 
 

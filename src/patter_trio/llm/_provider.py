@@ -67,6 +67,7 @@ class OpenAILLMProvider(Sampling):
     key_names: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
     key_required: ClassVar[bool] = True
     retired: ClassVar[Mapping[str, Retired]] = OPENAI
+    quick_effort: ClassVar[Mapping[str, str]] = QUICK_EFFORT
     stream_options: ClassVar[Mapping[str, Any]] = {"include_usage": True, "include_obfuscation": False}
     warm_path: ClassVar[str] = "/models"
     # The vendors' newer models refuse the older name of the limit; other people's servers may know no other.
@@ -162,8 +163,8 @@ class OpenAILLMProvider(Sampling):
             body["tools"] = list(tools)
         if self.renames_max_tokens and "max_tokens" in body:
             body["max_completion_tokens"] = body.pop("max_tokens")
-        if self.reasoning_effort is None and self.retired and self.model in QUICK_EFFORT:
-            body["reasoning_effort"] = QUICK_EFFORT[self.model]
+        if self.model in self.quick_effort:
+            body.setdefault("reasoning_effort", self.quick_effort[self.model])
         body.update(self.extra_body)
         return body
 

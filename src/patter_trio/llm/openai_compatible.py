@@ -43,7 +43,9 @@ class OpenAICompatibleLLM(OpenAILLMProvider):
     provider_name: ClassVar[str] = "openai_compatible"
     key_names: ClassVar[tuple[str, ...]] = ("OPENAI_COMPATIBLE_API_KEY",)
     key_required: ClassVar[bool] = False
+    # A name means what the endpoint's owner says it means.
     retired: ClassVar[Mapping[str, Retired]] = {}
+    quick_effort: ClassVar[Mapping[str, str]] = {}
     stream_options: ClassVar[Mapping[str, Any]] = {"include_usage": True}
     renames_max_tokens: ClassVar[bool] = False
 
