@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .anthropic import AnthropicLLM
+from .google import GoogleLLM
 from .openai_compatible import OpenAICompatibleLLM
 
-__all__ = ["OpenAICompatibleLLM"]
+__all__ = ["AnthropicLLM", "GoogleLLM", "OpenAICompatibleLLM"]
