@@ -23,9 +23,14 @@ def event(data: Mapping[str, Any]) -> bytes:
 
 
 def begins(**usage: int) -> bytes:
-    message = {
-        **{"id": "msg_1", "type": "message", "role": "assistant", "model": "claude", "content": []},
-        **{"stop_reason": None, "stop_sequence": None},
+    message: dict[str, Any] = {
+        "id": "msg_1",
+        "type": "message",
+        "role": "assistant",
+        "model": "claude",
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
         "usage": {"input_tokens": 7, "output_tokens": 1, **usage},
     }
     return event({"type": "message_start", "message": message})
@@ -45,7 +50,7 @@ def spoken(index: int, *texts: str) -> tuple[bytes, ...]:
     )
 
 
-def called(index: int, id: str, name: str, *pieces: str) -> tuple[bytes, ...]:  # noqa: A002 (the wire's word)
+def called(index: int, id: str, name: str, *pieces: str) -> tuple[bytes, ...]:
     return block(
         index,
         {"type": "tool_use", "id": id, "name": name, "input": {}},

@@ -1,4 +1,4 @@
-"""Claude against a loopback endpoint, through Anthropic's SDK: what is sent, understood, and what goes wrong."""
+"""Claude against a loopback endpoint, through the SDK: what is sent, understood, and what goes wrong."""
 
 from __future__ import annotations
 
@@ -331,10 +331,12 @@ async def test_a_refusal_that_is_no_error_object_is_survived(body: bytes) -> Non
 
 
 async def test_nothing_is_tried_twice_and_a_refusal_leaves_its_connection_for_the_next() -> None:
-    async with open_claude(refuses(529, b"{}"), streams(*says("Back."))) as far:
-        async with model(far.url).open() as live:
-            await fail(live)
-            assert text(await hear(live)) == "Back."
+    async with (
+        open_claude(refuses(529, b"{}"), streams(*says("Back."))) as far,
+        model(far.url).open() as live,
+    ):
+        await fail(live)
+        assert text(await hear(live)) == "Back."
     assert (len(far.requests), far.connections) == (2, 1)
 
 
@@ -382,13 +384,15 @@ async def test_a_silent_server_is_given_up_and_hung_up_on(stage: str, setting: s
 
 
 async def test_a_listener_who_takes_long_costs_the_model_no_time() -> None:
-    async with open_claude(streams(*says(*"abcdefgh"))) as far:
-        async with model(far.url, first_token_timeout=0.3, turn_timeout=0.3).open() as live:
-            heard = ""
-            async with live.stream(ASKED) as chunks:
-                async for chunk in chunks:
-                    heard += chunk.content
-                    await trio.sleep(0.05)
+    async with (
+        open_claude(streams(*says(*"abcdefgh"))) as far,
+        model(far.url, first_token_timeout=0.3, turn_timeout=0.3).open() as live,
+    ):
+        heard = ""
+        async with live.stream(ASKED) as chunks:
+            async for chunk in chunks:
+                heard += chunk.content
+                await trio.sleep(0.05)
     assert heard == "abcdefgh"
 
 
@@ -551,10 +555,12 @@ async def test_a_parameter_that_the_model_does_not_take_is_left_out_from_then_on
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     refused = replays(VECTORS["llm.anthropic.http_400_sampling"]["frames"])
-    async with open_claude(refused, streams(*says("Yes."))) as far:
-        async with model(far.url, temperature=0.3, top_k=5).open() as live:
-            assert text(await hear(live)) == "Yes."
-            assert text(await hear(live)) == "Yes."
+    async with (
+        open_claude(refused, streams(*says("Yes."))) as far,
+        model(far.url, temperature=0.3, top_k=5).open() as live,
+    ):
+        assert text(await hear(live)) == "Yes."
+        assert text(await hear(live)) == "Yes."
     assert [request.body.get("temperature") for request in far.requests] == [0.3, None, None]
     assert [request.body["top_k"] for request in far.requests] == [5, 5, 5]
     assert {request.headers["anthropic-version"] for request in far.requests} == {"2023-06-01"}
@@ -604,10 +610,12 @@ async def test_a_tool_loop_gives_the_calls_their_results_and_the_thinking_back()
 
 
 async def test_two_turns_share_a_connection() -> None:
-    async with open_claude(streams(*says("One.")), streams(*says("Two."))) as far:
-        async with model(far.url).open() as live:
-            assert text(await hear(live)) == "One."
-            assert text(await hear(live)) == "Two."
+    async with (
+        open_claude(streams(*says("One.")), streams(*says("Two."))) as far,
+        model(far.url).open() as live,
+    ):
+        assert text(await hear(live)) == "One."
+        assert text(await hear(live)) == "Two."
     assert [request.connection for request in far.requests] == [1, 1]
 
 

@@ -45,8 +45,8 @@ __all__ = ["LLM", "AnthropicLLM"]
 _log = logging.getLogger("patter_trio.llm")
 
 _ADDRESS = "https://api.anthropic.com"
-# Since API version 2026-10-21, which the SDK asks for from 2.0 on, every model refuses sampling parameters; in
-# the version before it those up to Claude 4.6 take them. Nothing else that we send or read differs.
+# Since API version 2026-10-21, which the SDK asks for from 2.0 on, every model refuses sampling parameters;
+# in the version before it those up to Claude 4.6 take them. Nothing else that we send or read differs.
 _SAMPLING_VERSION = {"anthropic-version": "2023-06-01"}
 
 _NO_KEY = "set ANTHROPIC_API_KEY, or give api_key=, or a ready client="
