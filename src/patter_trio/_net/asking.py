@@ -6,7 +6,7 @@ is nobody's fault.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
 import attrs
@@ -14,8 +14,9 @@ import httpx2
 import trio
 
 from ..errors import LanguageModelError
+from .http import open_body
 
-__all__ = ["Patience", "client_timeout", "failures_told", "open_client", "read_tail"]
+__all__ = ["Patience", "client_timeout", "open_answer", "open_client", "read_tail"]
 
 # A warm connection must outlive the caller's pauses; the library's own 5 s does not.
 _KEEPALIVE_SECONDS = 120.0
@@ -100,6 +101,22 @@ class Patience:
         return f"{self.who} said nothing for {self.quiet:g} s (first_token_timeout=)"
 
 
+@asynccontextmanager
+async def open_answer(
+    ask: Callable[[], Awaitable[httpx2.Response]], patience: Patience
+) -> AsyncIterator[tuple[httpx2.Response, AsyncIterable[bytes]]]:
+    """The response that ``ask`` gets, and its body; leaving before its end hangs up and costs the connection.
+
+    Raises:
+        LanguageModelError: the far end cannot be reached, broke off, or the patience was over.
+    """
+    with _failures_told(patience.who):
+        with patience.waiting():
+            response = await ask()
+        async with open_body(response) as received:
+            yield response, received
+
+
 async def read_tail(received: AsyncIterable[bytes]) -> bytes:
     """What follows the end of an answer; read to its end, the body leaves its connection to the next turn."""
     tail = b""
@@ -110,12 +127,7 @@ async def read_tail(received: AsyncIterable[bytes]) -> bytes:
 
 
 @contextmanager
-def failures_told(who: str) -> Iterator[None]:
-    """Turns the client's exceptions into ours.
-
-    Raises:
-        LanguageModelError: the far end cannot be reached, or broke off.
-    """
+def _failures_told(who: str) -> Iterator[None]:
     try:
         yield
     except (httpx2.ConnectError, httpx2.ConnectTimeout) as error:

@@ -19,8 +19,7 @@ import attrs
 import httpx2
 import trio
 
-from .._net.asking import Patience, client_timeout, failures_told, open_client, read_tail
-from .._net.http import open_body
+from .._net.asking import Patience, client_timeout, open_answer, open_client, read_tail
 from .._net.provider_settings import (
     check_address,
     check_key,
@@ -220,18 +219,16 @@ class _Connected:
         who = f"{self.model} at {str(self.client.base_url).rstrip('/')}"
         patience = Patience(who, self.settings.first_token_timeout, self.settings.turn_timeout)
         answer = MessageStream(keep=functools.partial(self.thoughts.keep, call_id))
-        with failures_told(who):
-            with patience.waiting():
-                response = await self._request(request, who)
-            async with open_body(response) as received:
-                pieces = aiter(received)
-                while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
-                    for chunk in answer.feed(data):
-                        patience.hear()
-                        yield chunk
-                for chunk in answer.finish():
+        ask = functools.partial(self._request, request, who)
+        async with open_answer(ask, patience) as (_, received):
+            pieces = aiter(received)
+            while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
+                for chunk in answer.feed(data):
+                    patience.hear()
                     yield chunk
-                await read_tail(received)
+            for chunk in answer.finish():
+                yield chunk
+            await read_tail(received)
 
     async def _request(self, request: dict[str, Any], who: str) -> httpx2.Response:
         """The response whose body is the stream; asked again without the parameters that are not taken."""

@@ -18,9 +18,9 @@ import attrs
 import httpx2
 import trio
 
-from .._net.asking import Patience, failures_told, open_client, read_tail
+from .._net.asking import Patience, open_answer, open_client, read_tail
 from .._net.google_token import AccessToken, Authorize, open_credentials, token_from
-from .._net.http import open_body, read_beginning
+from .._net.http import read_beginning
 from .._net.provider_settings import (
     check_address,
     check_key,
@@ -272,32 +272,32 @@ class _Connected:
 
     @trio.as_safe_channel
     async def _stream(self, body: dict[str, Any], call_id: str | None) -> AsyncGenerator[LLMChunk, None]:
-        place = self.settings._place
-        who = f"{self.model} at {place.base}"
+        who = f"{self.model} at {self.settings._place.base}"
         patience = Patience(who, self.settings.first_token_timeout, self.settings.turn_timeout)
         answer = ContentStream(
             new_id=lambda: f"call_{uuid4().hex}", keep=functools.partial(self.kept.keep, call_id)
         )
-        with failures_told(who):
-            with patience.waiting():
-                headers = await self.authorize()
-                asked = self.client.build_request("POST", place.url, json=body, headers=dict(headers))
-                response = await self.client.send(asked, stream=True)
-            async with open_body(response) as received:
-                if response.status_code != 200:
-                    with patience.waiting():
-                        refusal = await read_beginning(received, _ERROR_BYTES)
-                    raise refusal_error(response.status_code, refusal, self.model)
-                pieces = aiter(received)
-                while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
-                    for chunk in answer.feed(data):
-                        patience.hear()
-                        yield chunk
-                # Nothing says that the counts came with the last words.
-                for chunk in answer.feed(await read_tail(received)):
+        ask = functools.partial(self._request, body)
+        async with open_answer(ask, patience) as (response, received):
+            if response.status_code != 200:
+                with patience.waiting():
+                    refusal = await read_beginning(received, _ERROR_BYTES)
+                raise refusal_error(response.status_code, refusal, self.model)
+            pieces = aiter(received)
+            while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
+                for chunk in answer.feed(data):
+                    patience.hear()
                     yield chunk
-                for chunk in answer.finish():
-                    yield chunk
+            # Nothing says that the counts came with the last words.
+            for chunk in answer.feed(await read_tail(received)):
+                yield chunk
+            for chunk in answer.finish():
+                yield chunk
+
+    async def _request(self, body: dict[str, Any]) -> httpx2.Response:
+        headers = await self.authorize()
+        asked = self.client.build_request("POST", self.settings._place.url, json=body, headers=dict(headers))
+        return await self.client.send(asked, stream=True)
 
 
 def _key_header(key: str) -> Authorize:
