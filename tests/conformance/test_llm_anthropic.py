@@ -383,6 +383,18 @@ async def test_a_silent_server_is_given_up_and_hung_up_on(stage: str, setting: s
     assert text(heard) == ("Well" if stage == "words" else "")
 
 
+async def test_words_that_keep_coming_are_listened_to_beyond_the_first_tokens_deadline() -> None:
+    async def slowly(exchange: Exchange) -> None:
+        await exchange.begin()
+        for piece in says(*"abcdef"):
+            await exchange.send(piece)
+            await trio.sleep(0.15)
+        await exchange.end()
+
+    async with open_claude(slowly) as far, model(far.url, first_token_timeout=0.8).open() as live:
+        assert text(await hear(live)) == "abcdef"
+
+
 async def test_a_listener_who_takes_long_costs_the_model_no_time() -> None:
     async with (
         open_claude(streams(*says(*"abcdefgh"))) as far,

@@ -24,19 +24,30 @@ def _call(id: str, name: str, written: str) -> dict[str, Any]:
 
 
 calls = st.builds(_call, ids, st.sampled_from(["book", "hours"]), arguments)
-messages = st.lists(
-    st.one_of(
-        st.fixed_dictionaries(
-            {"role": st.sampled_from(["system", "developer", "user"]), "content": contents}
-        ),
-        st.fixed_dictionaries(
-            {"role": st.just("assistant"), "content": contents},
-            optional={"tool_calls": st.lists(calls, max_size=3, unique_by=lambda call: call["id"])},
-        ),
-        st.fixed_dictionaries({"role": st.just("tool"), "tool_call_id": ids, "content": texts}),
-    ),
-    max_size=10,
+_called = st.lists(calls, min_size=1, max_size=3, unique_by=lambda call: call["id"])
+_results = st.fixed_dictionaries({"role": st.just("tool"), "tool_call_id": ids, "content": texts})
+_said = st.fixed_dictionaries(
+    {"role": st.sampled_from(["system", "developer", "user", "assistant"]), "content": contents}
 )
+
+
+@st.composite
+def _tool_turns(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Calls with most of their results, in any order; somebody may speak in between."""
+    made = draw(_called)
+    asked = {"role": "assistant", "content": draw(contents), "tool_calls": made}
+    after = [
+        {"role": "tool", "tool_call_id": call["id"], "content": draw(texts)}
+        for call in made
+        if draw(st.sampled_from([True, True, True, False]))
+    ]
+    return [asked, *draw(st.permutations([*after, *draw(st.lists(_said, max_size=1))]))]
+
+
+messages = st.lists(
+    st.one_of(_said.map(lambda message: [message]), _results.map(lambda result: [result]), _tool_turns()),
+    max_size=5,
+).map(lambda turns: [message for turn in turns for message in turn])
 
 
 def parts_of(message: dict[str, Any]) -> list[str]:

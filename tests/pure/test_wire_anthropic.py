@@ -92,6 +92,17 @@ def test_thinking_begins_the_message_and_stays_between_its_calls() -> None:
     assert kinds == ["thinking", "text", "tool_use", "thinking", "tool_use"]
 
 
+def test_an_id_that_comes_again_in_a_later_turn_is_told_apart() -> None:
+    turn: list[dict[str, Any]] = [
+        {"role": "assistant", "tool_calls": [{"id": "call_0", "function": {"name": "book"}}]},
+        {"role": "tool", "tool_call_id": "call_0", "content": "ok"},
+    ]
+    asked = request([*turn, {"role": "user", "content": "And?"}, *turn])
+    ids = [block["id"] for block in blocks(asked, "assistant", "tool_use")]
+    assert ids == ["call_0", "call_0_1"]
+    assert [block["tool_use_id"] for block in blocks(asked, "user", "tool_result")] == ids
+
+
 def test_the_stream_gives_nothing_after_its_end() -> None:
     stream = MessageStream(keep=lambda *_: None)
     ends = b'data: {"type": "message_stop"}\n\n'

@@ -90,6 +90,17 @@ def test_what_gemini_gave_with_a_call_goes_back_with_it() -> None:
     assert response["id"] == "fc1"
 
 
+def test_of_calls_at_once_that_another_model_made_only_the_first_is_signed() -> None:
+    made = [{"id": id, "function": {"name": "book", "arguments": "{}"}} for id in ("a", "b")]
+    history: list[dict[str, Any]] = [
+        {"role": "assistant", "tool_calls": made},
+        *({"role": "tool", "tool_call_id": id, "content": "ok"} for id in ("a", "b")),
+    ]
+    for model, signature in (("gemini-3.8-flash", SKIP), ("gemini-2.5-flash", None)):
+        called = request(history, model)["contents"][1]["parts"]
+        assert [part.get("thoughtSignature") for part in called] == [signature, None]
+
+
 def test_only_known_models_are_told_how_to_think() -> None:
     assert least_thinking("gemini-flash-latest") == {}
     assert least_thinking("gemini-2.5-pro") == {}
