@@ -645,6 +645,19 @@ async def test_a_ready_client_is_used_and_stays_open() -> None:
     assert far.requests[0].headers["x-team"] == "desk"
 
 
+async def test_a_ready_client_for_vertex_ai_is_used_too() -> None:
+    async with open_claude(streams(*says("Yes."))) as far:
+        sdk = anthropic.AsyncAnthropicVertex(
+            region="eu", project_id="bakery", access_token="ya29", base_url=f"{far.url}/v1"
+        )
+        client: Any = sdk
+        async with sdk, AnthropicLLM(client=client).open() as live:
+            assert text(await hear(live)) == "Yes."
+    (request,) = far.requests
+    assert "/projects/bakery/locations/eu/publishers/anthropic/models/" in request.target
+    assert request.headers["authorization"] == "Bearer ya29"
+
+
 # --- settings -----------------------------------------------------------------------------------------------
 
 

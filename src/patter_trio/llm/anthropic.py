@@ -1,7 +1,7 @@
 """Claude, over Anthropic's Messages API.
 
-The SDK brings the request, the key and the errors; its stream is decoded here, which costs half of what its
-models per event do. What it would retry it does not: a turn that waits seconds for a hidden second try is
+The SDK brings the request, the key and the errors; its stream is decoded here, which costs a third of what
+its models per event do. What it would retry it does not: a turn that waits seconds for a hidden second try is
 lost, and what follows a failed turn is decided above.
 """
 
