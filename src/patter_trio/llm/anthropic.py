@@ -1,0 +1,309 @@
+"""Claude, over Anthropic's Messages API.
+
+The SDK brings the request, the key and the errors; its stream is decoded here, which costs a third of what
+its models per event do. What it would retry it does not: a turn that waits seconds for a hidden second try is
+lost, and what follows a failed turn is decided above.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import logging
+import os
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import httpx2
+import trio
+
+from .._net.asking import Patience, client_timeout, open_answer, open_client, read_tail
+from .._net.provider_settings import (
+    check_address,
+    check_key,
+    check_mapping,
+    check_name,
+    check_range,
+    check_seconds,
+    check_texts,
+)
+from .._wire.anthropic import MessageStream, refusal_error, unwelcome
+from .._wire.anthropic_request import messages_request
+from .._wire.keepsakes import Keepsakes
+from .._wire.retired import retirement
+from ..errors import LanguageModelError, MissingExtraError, PatterConfigError
+from ..events import LLMChunk, Message
+
+if TYPE_CHECKING:
+    import anthropic
+
+__all__ = ["LLM", "AnthropicLLM"]
+
+_log = logging.getLogger("patter_trio.llm")
+
+_ADDRESS = "https://api.anthropic.com"
+# Since API version 2026-10-21, which the SDK asks for from 2.0 on, every model refuses sampling parameters;
+# in the version before it those up to Claude 4.6 take them. Nothing else that we send or read differs.
+_SAMPLING_VERSION = {"anthropic-version": "2023-06-01"}
+
+_NO_KEY = "set ANTHROPIC_API_KEY, or give api_key=, or a ready client="
+
+
+def _stripped(value: Any) -> Any:
+    # A key that was read from a file has an end of line; as a header it would be refused, and shown.
+    return value.strip() if isinstance(value, str) else value
+
+
+@attrs.frozen(kw_only=True)
+class AnthropicLLM:
+    """A Claude model.
+
+    Args:
+        model: the model's name.
+        api_key: the key, from ``ANTHROPIC_API_KEY`` when left out.
+        max_tokens: the most an answer may have; Anthropic wants a limit with every request.
+        prompt_caching: whether system prompt and tools are cached between turns, which makes the first words
+            come sooner and costs a tenth for what is read again.
+        temperature: 0 to 1. Models after Claude 4.6 take no sampling parameters any more: one that a model
+            refuses is left out from then on, with one warning. With any of them the API is asked in its
+            version 2023-06-01, the last one that has them.
+        top_p: 0 to 1, see ``temperature``.
+        top_k: see ``temperature``.
+        stop_sequences: texts that end an answer.
+        thinking: how the model thinks, as on the wire, for example ``{"type": "disabled"}``; left out, the
+            model's own default.
+        extra_body: added to every request body.
+        base_url: the API's address, without ``/v1``.
+        client: an ``anthropic.AsyncAnthropic`` (or one for Vertex AI) to use in place of our own; it brings
+            its own key and address, and stays open.
+        connect_timeout: seconds to reach the API.
+        first_token_timeout: seconds until the first words, and from any of them to the next.
+        turn_timeout: seconds of waiting for a whole answer.
+
+    Raises:
+        PatterConfigError: there is no key, or a value cannot be right.
+    """
+
+    model: str = "claude-haiku-4-5-20251001"
+    api_key: str | None = attrs.field(default=None, converter=_stripped, repr=False)
+    max_tokens: int = 1024
+    prompt_caching: bool = True
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    stop_sequences: Sequence[str] = ()
+    thinking: Mapping[str, Any] | None = None
+    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    base_url: str | None = None
+    client: anthropic.AsyncAnthropic | None = attrs.field(default=None, repr=False)
+    connect_timeout: float = 10.0
+    first_token_timeout: float = 30.0
+    turn_timeout: float = 120.0
+    _key: str = attrs.field(init=False, repr=False, eq=False)
+
+    @_key.default
+    def _read_key(self) -> str:
+        return os.environ.get("ANTHROPIC_API_KEY", "").strip() if self.api_key is None else self.api_key
+
+    def __attrs_post_init__(self) -> None:
+        check_name("model", self.model, "like claude-haiku-4-5-20251001")
+        if self.client is None:
+            check_address("base_url", self._address)
+            check_key("api_key", self._key, _NO_KEY)
+        else:
+            _check_client(self.client)
+            if self.api_key is not None or self.base_url is not None:
+                raise PatterConfigError(
+                    "client= brings its own key and address", hint="leave api_key= and base_url= out"
+                )
+        check_range("max_tokens", self.max_tokens, 1, whole=True)
+        if not isinstance(self.prompt_caching, bool):
+            raise PatterConfigError(f"prompt_caching={self.prompt_caching!r} must be True or False")
+        for name in ("temperature", "top_p"):
+            if getattr(self, name) is not None:
+                check_range(name, getattr(self, name), 0, 1)
+        if self.top_k is not None:
+            check_range("top_k", self.top_k, 1, whole=True)
+        check_texts("stop_sequences", self.stop_sequences)
+        if self.thinking is not None:
+            check_mapping("thinking", self.thinking)
+        check_mapping("extra_body", self.extra_body)
+        for name in ("connect_timeout", "first_token_timeout", "turn_timeout"):
+            check_seconds(name, getattr(self, name))
+        _warn_of_retirement(self.model)
+
+    @property
+    def name(self) -> str:
+        """``anthropic``."""
+        return "anthropic"
+
+    @property
+    def _address(self) -> str:
+        return _ADDRESS if self.base_url is None else self.base_url
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[_Connected]:
+        """One client for all calls of a session, its connections kept warm between turns.
+
+        Raises:
+            MissingExtraError: the ``anthropic`` package is not installed.
+        """
+        try:
+            import anthropic
+        except ImportError as error:
+            raise MissingExtraError(
+                "AnthropicLLM needs the anthropic package", hint="pip install 'patter-trio[anthropic]'"
+            ) from error
+        timeout = client_timeout(self.connect_timeout)
+        if self.client is not None:
+            yield _Connected(self, self.client.with_options(max_retries=0, timeout=timeout))
+            return
+        async with open_client(self.connect_timeout) as http_client:
+            yield _Connected(
+                self,
+                anthropic.AsyncAnthropic(
+                    api_key=self._key,
+                    base_url=self._address,
+                    http_client=http_client,
+                    max_retries=0,
+                    timeout=timeout,
+                ),
+            )
+
+
+@attrs.define
+class _Connected:
+    """The model with its client."""
+
+    settings: AnthropicLLM
+    client: anthropic.AsyncAnthropic
+    thoughts: Keepsakes[Sequence[dict[str, Any]]] = attrs.field(factory=Keepsakes, repr=False)
+    refused: set[str] = attrs.field(factory=set[str])
+
+    @property
+    def name(self) -> str:
+        """The provider's name."""
+        return self.settings.name
+
+    @property
+    def model(self) -> str:
+        """The model's name."""
+        return self.settings.model
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        tools: Sequence[Mapping[str, Any]] | None = None,
+        *,
+        call_id: str | None = None,
+    ) -> AbstractAsyncContextManager[AsyncIterable[LLMChunk]]:
+        """Streams the answer; leaving closes the request at once.
+
+        Raises:
+            AuthenticationError: the key was refused, or the account has no credit.
+            RateLimitError: too many requests or tokens.
+            LanguageModelError: the model refused, a deadline passed, or anything else went wrong.
+        """
+        request = messages_request(
+            messages,
+            tools,
+            prompt_caching=self.settings.prompt_caching,
+            thinking_before=functools.partial(self.thoughts.find, call_id),
+        )
+        return self._stream(request, call_id)
+
+    @trio.as_safe_channel
+    async def _stream(self, request: dict[str, Any], call_id: str | None) -> AsyncGenerator[LLMChunk, None]:
+        who = f"{self.model} at {str(self.client.base_url).rstrip('/')}"
+        patience = Patience(who, self.settings.first_token_timeout, self.settings.turn_timeout)
+        answer = MessageStream(keep=functools.partial(self.thoughts.keep, call_id))
+        ask = functools.partial(self._request, request, who)
+        async with open_answer(ask, patience) as (_, received):
+            pieces = aiter(received)
+            while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
+                for chunk in answer.feed(data):
+                    patience.hear()
+                    yield chunk
+            for chunk in answer.finish():
+                yield chunk
+            await read_tail(received)
+
+    async def _request(self, request: dict[str, Any], who: str) -> httpx2.Response:
+        """The response whose body is the stream; asked again without the parameters that are not taken."""
+        import anthropic
+
+        try:
+            sampling = self._sampling()
+            try:
+                return await self._post(request, sampling)
+            except anthropic.BadRequestError as error:
+                named = unwelcome(error.body, list(sampling))
+                if not named:
+                    raise
+                self.refused |= named
+                _log.warning(
+                    "%s does not take %s: left out from now on", self.model, " and ".join(sorted(named))
+                )
+            return await self._post(request, self._sampling())
+        except anthropic.APIStatusError as error:
+            raise refusal_error(error.status_code, error.body, error.response.headers, self.model) from error
+        except anthropic.APIConnectionError as error:
+            if isinstance(error.__cause__, httpx2.HTTPError):
+                raise error.__cause__ from None
+            raise LanguageModelError(f"{who} broke off: {error}") from error
+        except anthropic.AnthropicError as error:
+            raise LanguageModelError(f"{who} could not be asked: {error}") from error
+
+    def _sampling(self) -> dict[str, Any]:
+        wanted = {
+            "temperature": self.settings.temperature,
+            "top_p": self.settings.top_p,
+            "top_k": self.settings.top_k,
+        }
+        return {
+            name: value for name, value in wanted.items() if value is not None and name not in self.refused
+        }
+
+    async def _post(self, request: dict[str, Any], sampling: dict[str, Any]) -> httpx2.Response:
+        settings = self.settings
+        extra: dict[str, Any] = dict(sampling)
+        if settings.stop_sequences:
+            extra["stop_sequences"] = list(settings.stop_sequences)
+        if settings.thinking is not None:
+            extra["thinking"] = dict(settings.thinking)
+        asked: Any = await self.client.messages.with_raw_response.create(
+            model=settings.model,
+            max_tokens=settings.max_tokens,
+            stream=True,
+            extra_body={**extra, **settings.extra_body},
+            extra_headers=_SAMPLING_VERSION if sampling else None,
+            **request,
+        )
+        response: httpx2.Response = asked.http_response
+        return response
+
+
+def _check_client(client: object) -> None:
+    """A ready client must be one that trio can wait for."""
+    if isinstance(client, type) or not inspect.iscoroutinefunction(getattr(client, "post", None)):
+        raise PatterConfigError(
+            f"client= must be an anthropic.AsyncAnthropic, not {type(client).__name__}",
+            hint="the one with Async in its name, made with (…)",
+        )
+    if "Bedrock" in type(client).__name__:
+        raise PatterConfigError(
+            "client= for Bedrock streams another wire than Anthropic's",
+            hint="give an AsyncAnthropic or an AsyncAnthropicVertex",
+        )
+
+
+@functools.cache
+def _warn_of_retirement(model: str) -> None:
+    retired = retirement(model)
+    if retired:
+        _log.warning("%s", retired)
+
+
+LLM = AnthropicLLM
