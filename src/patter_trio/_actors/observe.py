@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from .._foreign import call_back
 from .._turns.cancelled import CancelReport
 from .._turns.endpointing import Utterance
 from .._turns.latency import TurnMetrics
@@ -35,7 +36,6 @@ from ..events import (
     UtterancePassedOver,
 )
 from .channels import LossySender
-from .foreign import call_back
 
 __all__ = ["Listener", "Reporter", "WallClock", "observe"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import attrs
 import trio
 
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from ..abc import LLMProvider, Opens
 from ..errors import (
     AllProvidersFailedError,
