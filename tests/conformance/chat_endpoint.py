@@ -203,8 +203,16 @@ def refuses(status: int, body: bytes, headers: Mapping[str, str] | None = None) 
     return answer
 
 
-def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
-    """Answers with a sequence of the vectors."""
+def _on_the_wire(frame: Mapping[str, Any]) -> bytes:
+    if frame["kind"] == "sse_done":
+        return DONE
+    return f": {frame['text']}\n\n".encode() if frame["kind"] == "sse_comment" else event(frame["data"])
+
+
+def replays(
+    frames: Iterable[Mapping[str, Any]], write: Callable[[Mapping[str, Any]], bytes] = _on_the_wire
+) -> Answer:
+    """Answers with a sequence of the vectors, its frames written as this wire does."""
 
     async def answer(exchange: Exchange) -> None:
         begun = False
@@ -217,13 +225,7 @@ def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
                 begun = True
             if frame["kind"] == "eof":
                 break
-            await exchange.send(_on_the_wire(frame))
+            await exchange.send(write(frame))
         await exchange.end()
 
     return answer
-
-
-def _on_the_wire(frame: Mapping[str, Any]) -> bytes:
-    if frame["kind"] == "sse_done":
-        return DONE
-    return f": {frame['text']}\n\n".encode() if frame["kind"] == "sse_comment" else event(frame["data"])

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import trio
@@ -20,6 +19,8 @@ from patter_trio.llm import (
     OpenClawLLM,
 )
 
+from . import answers
+from .answers import only
 from .chat_endpoint import Answer, open_endpoint
 
 ASKED: tuple[Message, ...] = ({"role": "user", "content": "When are you open?"},)
@@ -46,11 +47,7 @@ PROVIDERS: dict[str, Callable[..., OpenAILLMProvider]] = {
 
 async def hear(live: Any, heard: list[LLMChunk] | None = None, **asked: Any) -> list[LLMChunk]:
     """All chunks of one answer; ``heard`` keeps those before a failure too."""
-    heard = [] if heard is None else heard
-    async with live.stream(ASKED, **asked) as chunks:
-        async for chunk in chunks:
-            heard.append(chunk)
-    return heard
+    return await answers.hear(live, heard, ASKED, **asked)
 
 
 async def fail(
@@ -65,26 +62,3 @@ async def fail(
             except (PatterError, BaseExceptionGroup) as raised:
                 return only(raised), heard
     raise AssertionError(f"no failure, but {heard}")
-
-
-def only(raised: BaseException) -> PatterError:
-    while isinstance(raised, BaseExceptionGroup):
-        (raised,) = raised.exceptions
-    assert isinstance(raised, PatterError)
-    return raised
-
-
-def text(chunks: Sequence[LLMChunk]) -> str:
-    return "".join(chunk.content for chunk in chunks if chunk.type == "text")
-
-
-def calls(chunks: Sequence[LLMChunk]) -> list[dict[str, Any]]:
-    """The tool calls of an answer, put together by index as the contract says."""
-    found: dict[int, dict[str, Any]] = {}
-    for chunk in chunks:
-        if chunk.type == "tool_call":
-            call = found.setdefault(chunk.index, {"id": "", "name": "", "arguments": ""})
-            call["id"] += chunk.id
-            call["name"] += chunk.name
-            call["arguments"] += chunk.arguments
-    return [{**call, "arguments": json.loads(call["arguments"])} for call in found.values()]

@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-from .chat_endpoint import Answer, ChatEndpoint, Exchange, open_endpoint, refuses
+from . import chat_endpoint
+from .chat_endpoint import Answer, ChatEndpoint, open_endpoint
 
 
 @asynccontextmanager
@@ -78,17 +79,4 @@ def says(*texts: str) -> tuple[bytes, ...]:
 
 def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
     """Answers with a sequence of the vectors."""
-
-    async def answer(exchange: Exchange) -> None:
-        begun = False
-        for frame in frames:
-            if frame["kind"] == "http":
-                await refuses(frame["status"], json.dumps(frame["data"]).encode(), frame["headers"])(exchange)
-                return
-            if not begun:
-                await exchange.begin()
-                begun = True
-            await exchange.send(event(frame["data"]))
-        await exchange.end()
-
-    return answer
+    return chat_endpoint.replays(frames, lambda frame: event(frame["data"]))

@@ -13,7 +13,8 @@ import attrs
 import h11
 import trio
 
-from .chat_endpoint import Answer, ChatEndpoint, Exchange, open_endpoint, refuses
+from . import chat_endpoint
+from .chat_endpoint import Answer, ChatEndpoint, open_endpoint
 
 COUNTS = {"promptTokenCount": 30, "candidatesTokenCount": 12, "thoughtsTokenCount": 5, "totalTokenCount": 47}
 
@@ -55,20 +56,7 @@ def calls(name: str, args: Mapping[str, Any], signature: str = "", **fields: Any
 
 def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
     """Answers with a sequence of the vectors."""
-
-    async def answer(exchange: Exchange) -> None:
-        begun = False
-        for frame in frames:
-            if frame["kind"] == "http":
-                await refuses(frame["status"], json.dumps(frame["data"]).encode(), frame["headers"])(exchange)
-                return
-            if not begun:
-                await exchange.begin()
-                begun = True
-            await exchange.send(event(frame["data"]))
-        await exchange.end()
-
-    return answer
+    return chat_endpoint.replays(frames, lambda frame: event(frame["data"]))
 
 
 @attrs.define

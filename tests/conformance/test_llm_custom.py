@@ -23,8 +23,9 @@ from patter_trio.events import LLMChunk, Message
 from patter_trio.llm import CustomLLM
 from patter_trio.testing.checks import check_llm
 
+from .answers import no_proxy, only, text
 from .chat_endpoint import Answer, Exchange, open_endpoint, refuses
-from .chat_providers import hear, only, text
+from .chat_providers import hear
 
 TALK: tuple[Message, ...] = (
     {"role": "system", "content": "Be brief."},
@@ -43,9 +44,7 @@ EVENT = {
 
 @pytest.fixture(autouse=True)
 def _straight_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    no_proxy(monkeypatch)
 
 
 async def ask(live: Any) -> list[LLMChunk]:

@@ -25,8 +25,9 @@ from patter_trio.events import LLMChunk, Message
 from patter_trio.llm import CerebrasLLM, FallbackLLMProvider, OpenAICompatibleLLM
 from patter_trio.testing.checks import check_llm
 
+from .answers import only, text
 from .chat_endpoint import open_endpoint, refuses, says, streams
-from .chat_providers import ASKED, hear, only, text
+from .chat_providers import ASKED, hear
 
 Clock = trio.testing.MockClock
 

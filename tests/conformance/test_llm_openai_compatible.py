@@ -20,6 +20,7 @@ from patter_trio.events import LLMChunk
 from patter_trio.llm import OpenAICompatibleLLM
 from patter_trio.testing.checks import check_llm
 
+from .answers import no_proxy, only, read_calls, text
 from .chat_endpoint import (
     DONE,
     Answer,
@@ -32,7 +33,7 @@ from .chat_endpoint import (
     says,
     streams,
 )
-from .chat_providers import ASKED, calls, hear, only, text
+from .chat_providers import ASKED, hear
 from .chat_providers import fail as failing
 
 VECTORS: dict[str, dict[str, Any]] = json.loads(
@@ -42,9 +43,7 @@ VECTORS: dict[str, dict[str, Any]] = json.loads(
 
 @pytest.fixture(autouse=True)
 def _straight_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    no_proxy(monkeypatch)
 
 
 def model(url: str, **settings: Any) -> OpenAICompatibleLLM:
@@ -141,7 +140,7 @@ def tool(**fields: Any) -> bytes:
 async def test_tool_calls_keep_apart_whatever_the_server_numbers_them(pieces: tuple[bytes, ...]) -> None:
     chunks = await ask(streams(delta(content="One moment."), *pieces, delta("stop"), DONE))
     assert text(chunks) == "One moment."
-    assert calls(chunks) == [
+    assert read_calls(chunks) == [
         {"id": "a", "name": "hours", "arguments": {}},
         {"id": "b", "name": "book", "arguments": {"day": "Tue"}},
     ]

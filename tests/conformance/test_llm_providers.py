@@ -40,6 +40,7 @@ from patter_trio.llm import (
 )
 from patter_trio.testing.checks import check_llm
 
+from .answers import no_proxy, only, read_calls, text
 from .chat_endpoint import (
     DONE,
     Exchange,
@@ -51,7 +52,7 @@ from .chat_endpoint import (
     says,
     streams,
 )
-from .chat_providers import ASKED, PROVIDERS, TOOLS, calls, fail, hear, only, text
+from .chat_providers import ASKED, PROVIDERS, TOOLS, fail, hear
 
 Build = Callable[..., OpenAILLMProvider]
 
@@ -67,14 +68,12 @@ with_a_client = pytest.mark.parametrize("name", ["openai", "groq"])
 
 @pytest.fixture(autouse=True)
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    no_proxy(monkeypatch)
     for kind in (OpenAILLM, GroqLLM, CerebrasLLM, OpenAICompatibleLLM, HermesLLM, OpenClawLLM):
         for name in kind.key_names:
             monkeypatch.delenv(name, raising=False)
     monkeypatch.delenv("API_SERVER_MODEL_NAME", raising=False)
-    _models.warn_retired.cache_clear()
+    _models._warn.cache_clear()
 
 
 # --- the vectors, through each ------------------------------------------------------------------------------
@@ -87,7 +86,7 @@ async def test_answers_are_understood_as_the_vectors_say(name: str, build: Build
     async with open_endpoint(replays(VECTORS[name]["frames"])) as far, build(far.url).open() as live:
         chunks = await hear(live)
     assert text(chunks) == expect.get("text", "") + expect.get("refusal", "")
-    assert calls(chunks) == expect.get("tool_calls", [])
+    assert read_calls(chunks) == expect.get("tool_calls", [])
     assert [chunk.type for chunk in chunks].count("done") == 1
     assert chunks[-1] == LLMChunk("done")
     counted = [chunk for chunk in chunks if chunk.type == "usage"]
@@ -426,6 +425,16 @@ def test_a_retired_model_is_taken_with_one_warning(
     assert f"pass model='{successor}'" in record.getMessage()
 
 
+def test_a_row_of_retired_models_is_known_by_how_their_names_begin() -> None:
+    table = _models.ANTHROPIC
+    for served in ("claude-haiku-4-5-20251001", "claude-haiku-5-5", "claude"):
+        assert _models.retirement(served, table) is None
+    found = _models.retirement("claude-sonnet-4-20250514", table)
+    assert found == _models.Retired("2026-06-15", "claude-sonnet-5-5")
+    assert _models.retirement("claude-sonnet-4-0-x", table) is None
+    assert _models.retirement("gemini-2.5-flash", _models.GOOGLE) is None
+
+
 @pytest.mark.parametrize(
     ("name", "model", "hint"),
     [
@@ -608,7 +617,7 @@ async def _begins(exchange: Exchange) -> None:
     [
         (_silent, {"timeout": 0.05}, "was silent for too long"),
         (_begins, {"timeout": 0.05}, "was silent for too long"),
-        (_silent, {"first_token_timeout": 0.05}, "did not begin its answer within 0.05 s"),
+        (_silent, {"first_token_timeout": 0.05}, "said nothing for 0.05 s (first_token_timeout=)"),
     ],
     ids=["silence", "silence inside", "first words"],
 )
@@ -680,11 +689,11 @@ END = delta("stop") + DONE
         (
             [(1, THINKING), (3, WORDS), (0, END)],
             {"first_token_timeout": 3},
-            "did not begin its answer within 3 s",
+            "said nothing for 3 s (first_token_timeout=)",
         ),
-        ([(1, WORDS), (9, END)], {"turn_timeout": 9}, "did not end its answer within 9 s"),
-        ([(5, WORDS)], {"turn_timeout": 4}, "did not begin its answer within 4 s"),
-        ([(5, WORDS)], {"turn_timeout": 4, "first_token_timeout": 6}, "did not begin its answer within 4 s"),
+        ([(1, WORDS), (9, END)], {"turn_timeout": 9}, "did not finish its answer within 9 s"),
+        ([(5, WORDS)], {"turn_timeout": 4}, "did not finish its answer within 4 s"),
+        ([(5, WORDS)], {"turn_timeout": 4, "first_token_timeout": 6}, "did not finish its answer within 4 s"),
         ([(1, WORDS), (9, END)], {"turn_timeout": 11, "first_token_timeout": 2}, None),
         ([(1, CALLS), (9, END)], {"first_token_timeout": 2}, None),
         ([(100, WORDS), (900, END)], {}, None),
@@ -735,7 +744,7 @@ async def test_the_time_in_which_nobody_takes_the_words_is_not_the_models(
     async with _chat.open_chat(llm, line) as live:
         with pytest.raises((ModelTimeoutError, BaseExceptionGroup)) as raised:
             await speak()
-    assert "did not end its answer within 5 s" in str(only(raised.value))
+    assert "did not finish its answer within 5 s" in str(only(raised.value))
     assert text(heard) == "Well. Well. "
 
 
@@ -840,15 +849,17 @@ async def test_a_failure_of_the_owner_is_one_exception() -> None:
                 raise KeyError("mine")
 
 
-async def test_an_answer_that_outlives_its_provider_opens_no_spare() -> None:
-    async with open_endpoint(_begins) as far, trio.open_nursery() as nursery:
-        async with PROVIDERS["openai without sdk"](far.url).open() as live:
-            await far.wait_warm()
-            heard: list[LLMChunk] = []
-            nursery.start_soon(hear, live, heard)
-            await far.wait_until(lambda: len(far.requests) == 1)
+async def test_an_answer_that_outlives_its_provider_opens_no_spare(
+    autojump_clock: trio.testing.MockClock,
+) -> None:
+    line = SlowLine([(1, WORDS), (900, END)])
+    async with trio.open_nursery() as nursery:
+        async with _chat.open_chat(PROVIDERS["openai without sdk"]("http://localhost/v1"), line) as live:
+            nursery.start_soon(hear, live)
+            await trio.sleep(5)
         nursery.cancel_scope.cancel()
-    assert len(far.warmed) == 1
+    await trio.sleep(5)
+    assert (line.warmed, line.warming) == (1, 0)
 
 
 def test_events_of_the_endpoint_are_what_these_tests_say() -> None:

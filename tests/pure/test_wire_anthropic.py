@@ -8,7 +8,6 @@ from hypothesis import given
 
 from patter_trio._wire.anthropic import MessageStream
 from patter_trio._wire.anthropic_request import messages_request
-from patter_trio._wire.retired import retirement
 
 from .chat_histories import answered, messages, said_by
 
@@ -108,13 +107,3 @@ def test_the_stream_gives_nothing_after_its_end() -> None:
     ends = b'data: {"type": "message_stop"}\n\n'
     assert [chunk.type for chunk in stream.feed(ends + ends)] == ["done"]
     assert list(stream.finish()) == []
-
-
-def test_retired_models_name_their_successors_and_others_nothing() -> None:
-    for served in ("claude-haiku-4-5-20251001", "claude-haiku-5-5", "gemini-2.5-flash", "gemini-3.8-flash"):
-        assert retirement(served) is None
-    assert "'claude-sonnet-5-5'" in (retirement("claude-sonnet-4-20250514") or "")
-    assert (
-        retirement("gemini-1.5-pro")
-        == "model 'gemini-1.5-pro' is retired; its successor is 'gemini-3.8-flash'"
-    )

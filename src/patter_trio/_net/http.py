@@ -22,18 +22,20 @@ _KEEPALIVE_SECONDS = 120.0
 def open_client(
     http: Any = httpx2,
     *,
-    timeout: float,
+    timeout: float | None,
     connect_timeout: float = 10.0,
     headers: Mapping[str, str] | None = None,
 ) -> Any:
     """A client of ``http`` that keeps its connections warm; to be entered.
+
+    ``timeout`` is for each silence of the far end; ``None`` where whoever asks has deadlines of its own.
 
     HTTP/1.1 only: a stream that is cancelled on HTTP/2 runs on at the far end and is billed. Without a limit
     of connections nobody waits for one, and the older library's pool is poisoned by those who stop waiting.
     """
     return http.AsyncClient(
         headers=dict(headers or {}),
-        timeout=http.Timeout(timeout, connect=min(timeout, connect_timeout)),
+        timeout=http.Timeout(timeout, connect=min(timeout or connect_timeout, connect_timeout)),
         limits=http.Limits(max_connections=None, keepalive_expiry=_KEEPALIVE_SECONDS),
         http2=False,
         event_hooks={"request": [partial(_plain_body, http)]},

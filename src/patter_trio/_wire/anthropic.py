@@ -17,10 +17,10 @@ import msgspec
 from ..errors import AuthenticationError, LanguageModelError, PatterError, RateLimitError
 from ..events import LLMChunk
 from .event_stream import EventStream
+from .rate_limits import seconds_to_wait
+from .said import one_line, said_by
 
 __all__ = ["MessageStream", "refusal_error", "unwelcome"]
-
-_SAID_LIMIT = 500
 
 
 class _Usage(msgspec.Struct):
@@ -128,7 +128,7 @@ class MessageStream:
         if self.ended:
             return
         if self._stopped is None:
-            raise LanguageModelError("the model stopped in the middle of its answer")
+            raise LanguageModelError("the model stopped in the middle of its answer", temporary=True)
         yield from self._end()
 
     def _read(self, data: bytes) -> Iterator[LLMChunk]:
@@ -137,7 +137,7 @@ class MessageStream:
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise LanguageModelError(f"the model streamed something that is no event: {error}") from error
         if event.type == "error":
-            raise _told_error(event.error, "failed while streaming")
+            raise _told_error(event.error, "failed while streaming", temporary=True)
         if event.type == "message_start" and event.message is not None:
             self._count(event.message.usage)
         elif event.type == "content_block_start" and event.content_block is not None:
@@ -216,7 +216,7 @@ class MessageStream:
 
 def _refused(details: _StopDetails) -> LanguageModelError:
     why = ": ".join(part for part in (details.category, details.explanation) if part)
-    return LanguageModelError("the model refused to answer" + (f": {_line(why)}" if why else ""))
+    return LanguageModelError("the model refused to answer" + (f": {one_line(why)}" if why else ""))
 
 
 def refusal_error(status: int, body: Any, headers: Mapping[str, str], model: str) -> PatterError:
@@ -228,27 +228,27 @@ def refusal_error(status: int, body: Any, headers: Mapping[str, str], model: str
     if status == 402:
         return AuthenticationError("Anthropic's account has no credit left (402)", hint="check its billing")
     if status == 429:
-        wait = headers.get("retry-after", "")
         return RateLimitError(
-            f"Anthropic asks for fewer requests: {_said(error)}",
-            hint=f"again in {_line(wait)} s" if wait else None,
+            f"Anthropic asks for fewer requests: {_said(error)}", retry_after=seconds_to_wait(headers)
         )
     if status == 404:
         return LanguageModelError(
             f"Anthropic answered 404: {_said(error)}", hint=f"is model={model!r} still served, and to you?"
         )
-    return _told_error(error, f"answered {status}")
+    return _told_error(error, f"answered {status}", temporary=status in (408, 409) or status >= 500)
 
 
-def _told_error(error: Any, what: str) -> PatterError:
+def _told_error(error: Any, what: str, *, temporary: bool) -> PatterError:
     kind = error.get("type") if isinstance(error, Mapping) else None
     if kind == "rate_limit_error":
         return RateLimitError(f"Anthropic {what}: {_said(error)}")
     if kind in ("authentication_error", "permission_error", "billing_error"):
         return AuthenticationError(f"Anthropic {what}: {kind}", hint="check api_key= and the account")
     if kind == "overloaded_error":
-        return LanguageModelError(f"Anthropic is overloaded: {_said(error)}")
-    return LanguageModelError(f"Anthropic {what}: {_said(error)}")
+        return LanguageModelError(f"Anthropic is overloaded: {_said(error)}", temporary=True)
+    # What the request itself is to blame for fails again.
+    blamed = kind in ("invalid_request_error", "not_found_error", "request_too_large")
+    return LanguageModelError(f"Anthropic {what}: {_said(error)}", temporary=temporary and not blamed)
 
 
 def unwelcome(body: Any, sent: Sequence[str]) -> set[str]:
@@ -259,12 +259,4 @@ def unwelcome(body: Any, sent: Sequence[str]) -> set[str]:
 
 
 def _said(error: Any) -> str:
-    """One line of what an error object says."""
-    if isinstance(error, Mapping) and error.get("message"):
-        kind = error.get("type")
-        return _line(f"{error['message']} ({kind})" if kind else str(error["message"]))
-    return _line(str(error))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:_SAID_LIMIT]
+    return said_by(error, "type")

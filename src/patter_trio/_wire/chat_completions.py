@@ -18,13 +18,12 @@ import msgspec
 from ..errors import AuthenticationError, LanguageModelError, RateLimitError
 from ..events import LLMChunk
 from .rate_limits import seconds_to_wait
+from .said import said_by
 
 __all__ = ["ChatStream", "refusal_error"]
 
 _LINE_LIMIT = 1024 * 1024
 """Bytes without an end of line after which a peer is not streaming chat; real chunks are below 10 KiB."""
-
-_SAID_LIMIT = 500
 
 _GONE_CODES = ("model_not_found", "model_decommissioned", "model_not_available")
 
@@ -238,8 +237,4 @@ def _said(error: Any) -> str:
         with suppress(msgspec.MsgspecError):  # plain text, or a page
             error = msgspec.json.decode(error)
     inner = error["error"] if isinstance(error, dict) and "error" in error else error
-    said = str(inner)
-    if isinstance(inner, dict) and "message" in inner:
-        code = inner.get("code") or inner.get("type")
-        said = f"{inner['message']} ({code})" if code else str(inner["message"])
-    return " ".join(said.split())[:_SAID_LIMIT]
+    return said_by(inner, "code", "type")

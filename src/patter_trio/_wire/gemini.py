@@ -17,10 +17,10 @@ from ..errors import AuthenticationError, LanguageModelError, PatterError, RateL
 from ..events import LLMChunk
 from .event_stream import EventStream
 from .gemini_request import Kept
+from .rate_limits import parse_duration
+from .said import one_line, said_by
 
 __all__ = ["ContentStream", "refusal_error"]
-
-_SAID_LIMIT = 500
 
 # Ends of an answer as far as it goes; all others break it off.
 _WHOLE = ("STOP", "MAX_TOKENS", "CONTINUATION")
@@ -116,7 +116,7 @@ class ContentStream:
         if self._usage is not None:
             yield self._counted(self._usage)
         if not self.ended:
-            raise LanguageModelError("the model stopped in the middle of its answer")
+            raise LanguageModelError("the model stopped in the middle of its answer", temporary=True)
         if self._broken_off:
             raise LanguageModelError(self._broken_off)
         yield LLMChunk("done")
@@ -138,7 +138,7 @@ class ContentStream:
         blocked = response.prompt_feedback and response.prompt_feedback.block_reason
         if blocked and not response.candidates:
             self.ended = True
-            self._broken_off = f"Gemini blocked the prompt: {_line(blocked)}"
+            self._broken_off = f"Gemini blocked the prompt: {one_line(blocked)}"
 
     def _read_part(self, part: _Part) -> Iterator[LLMChunk]:
         if part.text and not part.thought:
@@ -161,7 +161,7 @@ class ContentStream:
         self.ended = True
         if reason not in _WHOLE:
             said = f"{reason}: {message}" if message else reason
-            self._broken_off = f"Gemini broke off its answer: {_line(said)}"
+            self._broken_off = f"Gemini broke off its answer: {one_line(said)}"
 
     def _counted(self, usage: _Usage) -> LLMChunk:
         return LLMChunk(
@@ -198,11 +198,11 @@ def _told_error(error: Any, what: str, status: int = 0) -> PatterError:
             f"Gemini refused the key or token ({code})", hint="check api_key=, or access_token= and project="
         )
     if code == 429 or name == "RESOURCE_EXHAUSTED":
-        wait = _retry_delay(known)
         return RateLimitError(
-            f"Gemini asks for fewer requests: {_said(error)}", hint=f"again in {wait}" if wait else None
+            f"Gemini asks for fewer requests: {_said(error)}", retry_after=_retry_delay(known)
         )
-    return LanguageModelError(f"Gemini {what}: {_said(error)}")
+    temporary = isinstance(code, int) and (code in (408, 409) or code >= 500)
+    return LanguageModelError(f"Gemini {what}: {_said(error)}", temporary=temporary)
 
 
 def _details(error: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -215,18 +215,10 @@ def _bad_key(error: Mapping[str, Any]) -> bool:
     return any(str(detail.get("reason", "")).startswith("API_KEY_") for detail in _details(error))
 
 
-def _retry_delay(error: Mapping[str, Any]) -> str:
-    delays = (str(detail.get("retryDelay") or "") for detail in _details(error))
-    return _line(next((delay for delay in delays if delay), ""))
+def _retry_delay(error: Mapping[str, Any]) -> float | None:
+    delays = (parse_duration(str(detail.get("retryDelay") or "")) for detail in _details(error))
+    return next((delay for delay in delays if delay is not None), None)
 
 
 def _said(error: Any) -> str:
-    """One line of what an error object says."""
-    if isinstance(error, Mapping) and error.get("message"):
-        status = error.get("status")
-        return _line(f"{error['message']} ({status})" if status else str(error["message"]))
-    return _line(str(error))
-
-
-def _line(text: str) -> str:
-    return " ".join(text.split())[:_SAID_LIMIT]
+    return said_by(error, "status")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, Protocol
 
 import attrs
@@ -13,15 +12,14 @@ import trio
 
 from .._net.http import read_beginning
 from .._wire.chat_completions import ChatStream, refusal_error
-from ..errors import LanguageModelError, ModelTimeoutError, PatterError, RateLimitError
+from ..errors import LanguageModelError, RateLimitError
 from ..events import LLMChunk, Message
-from ._background import Background, open_background
+from ._asking import read_tail
 from ._line import Line
+from ._patience import Patience
+from ._spares import Spares, open_spares
 
 __all__ = ["ChatModel", "ChatSettings", "open_chat"]
-
-# After [DONE] the body should end; a far end that keeps it open costs its connection, not the caller's time.
-_TAIL_SECONDS = 0.25
 
 # More than any error object has; longer bodies are hung up on.
 _ERROR_BYTES = 16 * 1024
@@ -29,9 +27,6 @@ _ERROR_BYTES = 16 * 1024
 # A caller waits on the line: an endpoint that wants longer is not asked again.
 _LONGEST_RETRY_WAIT = 1.5
 _FIRST_RETRY_WAIT = 0.2
-
-# When a house hangs up at once, that many connections are replaced at a time.
-_SPARES_AT_ONCE = 4
 
 
 class ChatSettings(Protocol):
@@ -81,30 +76,8 @@ class ChatSettings(Protocol):
 @asynccontextmanager
 async def open_chat(settings: ChatSettings, line: Line) -> AsyncIterator[ChatModel]:
     """The model on its line, a first connection being opened in the background."""
-    async with open_background() as background:
-        spares = _Spares(background, line)
-        spares.open_one()
+    async with open_spares(line.warm) as spares:
         yield ChatModel(settings, line, spares)
-
-
-@attrs.define
-class _Spares:
-    """Opens a connection for each one that a cancelled turn took with it."""
-
-    background: Background
-    line: Line
-    opening: int = 0
-
-    def open_one(self) -> None:
-        """Opens one in the background."""
-        if self.opening < _SPARES_AT_ONCE and self.background.start(self._open):
-            self.opening += 1
-
-    async def _open(self) -> None:
-        try:
-            await self.line.warm()
-        finally:
-            self.opening -= 1
 
 
 @attrs.frozen
@@ -113,7 +86,7 @@ class ChatModel:
 
     settings: ChatSettings
     line: Line = attrs.field(repr=False)
-    _spares: _Spares = attrs.field(repr=False)
+    _spares: Spares = attrs.field(repr=False)
 
     @property
     def name(self) -> str:
@@ -150,33 +123,21 @@ class ChatModel:
         self, body: Mapping[str, Any], headers: Mapping[str, str]
     ) -> AsyncGenerator[LLMChunk, None]:
         answer = ChatStream()
-        patience = _Patience(self.settings)
-        connection_lost = True
-        try:
-            with patience.scope:
-                async with AsyncExitStack() as stack:
-                    received = await self._reach(stack, body, headers)
-                    async for data in received:
-                        for chunk in answer.feed(data):
-                            patience.note(chunk)
-                            with patience.paused():
-                                yield chunk
-                        if answer.ended:
-                            break
-                    for chunk in answer.finish():
-                        with patience.paused():
+        settings = self.settings
+        patience = Patience(self.model, first=settings.first_token_timeout, whole=settings.turn_timeout)
+        with patience.waiting(), self._spares.lent() as connection:
+            async with AsyncExitStack() as stack:
+                received = await self._reach(stack, body, headers)
+                async for data in received:
+                    for chunk in answer.feed(data):
+                        with patience.handing_over(chunk):
                             yield chunk
-                    with trio.move_on_after(_TAIL_SECONDS):
-                        async for _ in received:
-                            pass
-                        connection_lost = False
-        except PatterError:
-            connection_lost = False  # or never open: a far end that fails is not knocked at once more
-            raise
-        finally:
-            if connection_lost:
-                self._spares.open_one()
-        patience.complain()
+                    if answer.ended:
+                        break
+                for chunk in answer.finish():
+                    with patience.handing_over(chunk):
+                        yield chunk
+                await read_tail(received, connection)
 
     async def _reach(
         self, stack: AsyncExitStack, body: Mapping[str, Any], headers: Mapping[str, str]
@@ -211,43 +172,3 @@ def _retry_wait(error: LanguageModelError | RateLimitError, retries: int) -> flo
         # Never before the window opens, and not all at the very moment it does.
         return max(wait, asked + random.uniform(0.0, 0.1)) if asked <= _LONGEST_RETRY_WAIT else None
     return wait if error.temporary else None
-
-
-class _Patience:
-    """The deadlines of one answer, as one scope around everything that waits for the far end.
-
-    Time in which nobody takes the words (they are being spoken) is not the model's, and not counted.
-    """
-
-    def __init__(self, settings: ChatSettings) -> None:
-        self._settings = settings
-        self._began = False
-        now = trio.current_time()
-        self._end = now + (settings.turn_timeout or math.inf)
-        first = now + (settings.first_token_timeout or math.inf)
-        self.scope = trio.CancelScope(deadline=min(first, self._end))
-
-    def note(self, chunk: LLMChunk) -> None:
-        """A chunk has come; after the first words only the whole answer's deadline is left."""
-        if chunk.type in ("text", "tool_call"):
-            self._began = True
-            self.scope.deadline = self._end
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Stops the clock while a chunk is handed over."""
-        since, deadline = trio.current_time(), self.scope.deadline
-        self.scope.deadline = math.inf
-        yield
-        waited = trio.current_time() - since
-        self._end += waited
-        self.scope.deadline = deadline + waited
-
-    def complain(self) -> None:
-        """Raises ModelTimeoutError when a deadline has passed."""
-        if self.scope.cancelled_caught:
-            model, settings = self._settings.model, self._settings
-            if self._began:
-                raise ModelTimeoutError(f"{model} did not end its answer within {settings.turn_timeout:g} s")
-            limit = min(settings.first_token_timeout or math.inf, settings.turn_timeout or math.inf)
-            raise ModelTimeoutError(f"{model} did not begin its answer within {limit:g} s")

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Any, Protocol
 
 import attrs
@@ -17,16 +17,12 @@ import httpx2
 import msgspec
 import trio
 
-from .._net.http import open_body, read_beginning
-from ..errors import LanguageModelError, MissingExtraError, ModelTimeoutError
+from .._net.http import open_body
+from ..errors import LanguageModelError, MissingExtraError
+from ._asking import told_in_our_words
+from ._spares import knock
 
 __all__ = ["HttpLine", "Line", "Reply", "SdkLine", "encode_json", "load_sdk"]
-
-# Opening a spare connection is a favour; one that takes longer has missed its turn.
-_WARM_SECONDS = 5.0
-
-# Read to its end, so that the connection stays; no list of models is as long.
-_WARM_BYTES = 1024 * 1024
 
 
 @attrs.frozen
@@ -69,7 +65,7 @@ class HttpLine:
     async def post(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Reply]:
         """See :class:`Line`."""
         kind, content = self.encode(body)
-        with _in_our_words(httpx2, self.where):
+        with told_in_our_words(self.where):
             async with (
                 self.client.stream("POST", self.url, content=content, headers={**kind, **headers}) as answer,
                 open_body(answer) as received,
@@ -78,15 +74,7 @@ class HttpLine:
 
     async def warm(self) -> None:
         """See :class:`Line`."""
-        try:
-            with trio.move_on_after(_WARM_SECONDS):
-                async with (
-                    self.client.stream("GET", self.warm_url) as answer,
-                    open_body(answer) as received,
-                ):
-                    await read_beginning(received, _WARM_BYTES)
-        except httpx2.HTTPError:
-            return
+        await knock(self.client, self.warm_url)
 
 
 @attrs.frozen
@@ -113,7 +101,7 @@ class SdkLine:
     async def post(self, body: Mapping[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Reply]:
         """See :class:`Line`."""
         http = self._library()
-        with _in_our_words(http, self.where):
+        with told_in_our_words(self.where, http):
             try:
                 answer = await self.client.post(
                     self.path,
@@ -137,11 +125,8 @@ class SdkLine:
 
     async def warm(self) -> None:
         """See :class:`Line`."""
-        try:
-            with trio.move_on_after(_WARM_SECONDS):
-                await self.client.get(self.warm_path, cast_to=self._library().Response)
-        except self.sdk.APIError:
-            return
+        with suppress(self.sdk.APIError):
+            await self.client.get(self.warm_path, cast_to=self._library().Response)
 
     def _library(self) -> Any:
         """The HTTP library below the client: a user's own may stand on another than ours."""
@@ -163,7 +148,7 @@ async def load_sdk(name: str) -> Any:
     Raises:
         MissingExtraError: it is not installed.
     """
-    if name in sys.modules:
+    if sys.modules.get(name) is not None:
         return sys.modules[name]
     try:
         # Half a second of imports: other calls go on meanwhile.
@@ -176,17 +161,3 @@ async def load_sdk(name: str) -> Any:
 
 async def _pieces(content: bytes) -> AsyncIterator[bytes]:
     yield content
-
-
-@contextmanager
-def _in_our_words(http: Any, where: str) -> Iterator[None]:
-    try:
-        yield
-    except http.ConnectTimeout as error:
-        raise ModelTimeoutError(f"{where} could not be connected to in time") from error
-    except http.TimeoutException as error:
-        raise ModelTimeoutError(f"{where} was silent for too long") from error
-    except http.ConnectError as error:
-        raise LanguageModelError(f"{where} cannot be reached: {error}", temporary=True) from error
-    except http.HTTPError as error:
-        raise LanguageModelError(f"{where} broke off: {error}", temporary=True) from error

@@ -9,13 +9,13 @@ from typing import Any, ClassVar
 
 import attrs
 
-from .._net.http import is_web_address, open_client
+from .._net.http import open_client
 from ..errors import PatterConfigError
 from ..events import Message
 from ._chat import ChatModel, open_chat
-from ._checks import mapping_or, optional, seconds, whole
+from ._checks import check_address, check_header, mapping_or, optional, seconds, stripped, whole
 from ._line import HttpLine, Line, encode_json
-from ._models import OPENAI, QUICK_EFFORT, Retired, warn_retired
+from ._models import OPENAI, QUICK_EFFORT, Retired, retirement, warn_if_retired
 from ._sampling import Sampling
 
 __all__ = ["NO_KEY", "OpenAILLMProvider"]
@@ -28,11 +28,9 @@ def _given_or_found(settings: Any) -> str:
     found = settings.api_key
     if found is None:
         found = next(filter(None, map(os.environ.get, settings.key_names)), "")
-    # A key that was read from a file has an end of line; as a header it would be refused, and shown.
-    key = found.strip() if isinstance(found, str) else "\n"
-    if not (key.isascii() and key.isprintable()):
-        raise PatterConfigError("api_key= holds characters that no key has")
-    return key
+    found = stripped(found)
+    check_header("api_key", found)
+    return str(found)
 
 
 @attrs.frozen(kw_only=True)
@@ -87,10 +85,7 @@ class OpenAILLMProvider(Sampling):
     extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=mapping_or())
 
     def __attrs_post_init__(self) -> None:
-        if not is_web_address(self.base_url):
-            raise PatterConfigError(
-                f"base_url={self.base_url!r} is not a web address", hint="like http://localhost:11434/v1"
-            )
+        check_address("base_url", self.base_url, "like http://localhost:11434/v1")
         if not self.model:
             raise PatterConfigError("model= is missing")
         if self.key_required and not self.key and not self.has_client:
@@ -99,8 +94,7 @@ class OpenAILLMProvider(Sampling):
                 f"{type(self).__name__} has no API key", hint=f"set {names} or pass api_key="
             )
         self.check_sampling()
-        if self.model in self.retired:
-            warn_retired(self.name, self.model, self.retired[self.model])
+        warn_if_retired(self.name, self.model, self.retired)
 
     @property
     def name(self) -> str:
@@ -120,7 +114,7 @@ class OpenAILLMProvider(Sampling):
     @property
     def model_hint(self) -> str:
         """What to do when the endpoint does not have the model."""
-        retired = self.retired.get(self.model)
+        retired = retirement(self.model, self.retired)
         if retired is not None:
             return f"{self.model} was shut on {retired.shutdown}: pass model={retired.successor!r}"
         return f"GET {self.url}/models lists the models that this key may use"

@@ -12,29 +12,37 @@ import inspect
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import httpx2
 import trio
 
-from .._net.asking import Patience, client_timeout, open_answer, open_client, read_tail
-from .._net.provider_settings import (
-    check_address,
-    check_key,
-    check_mapping,
-    check_name,
-    check_range,
-    check_seconds,
-    check_texts,
-)
+from .._net.http import open_client
 from .._wire.anthropic import MessageStream, refusal_error, unwelcome
 from .._wire.anthropic_request import messages_request
 from .._wire.keepsakes import Keepsakes
-from .._wire.retired import retirement
-from ..errors import LanguageModelError, MissingExtraError, PatterConfigError
+from ..errors import LanguageModelError, PatterConfigError
 from ..events import LLMChunk, Message
+from ._asking import open_answer, read_tail
+from ._checks import (
+    check_address,
+    check_header,
+    check_name,
+    flag,
+    listed_texts,
+    mapping_or,
+    number,
+    optional,
+    seconds,
+    stripped,
+    whole,
+)
+from ._line import load_sdk
+from ._models import ANTHROPIC, warn_if_retired
+from ._patience import Patience
+from ._spares import Spares, open_spares
 
 if TYPE_CHECKING:
     import anthropic
@@ -49,11 +57,6 @@ _ADDRESS = "https://api.anthropic.com"
 _SAMPLING_VERSION = {"anthropic-version": "2023-06-01"}
 
 _NO_KEY = "set ANTHROPIC_API_KEY, or give api_key=, or a ready client="
-
-
-def _stripped(value: Any) -> Any:
-    # A key that was read from a file has an end of line; as a header it would be refused, and shown.
-    return value.strip() if isinstance(value, str) else value
 
 
 @attrs.frozen(kw_only=True)
@@ -87,20 +90,20 @@ class AnthropicLLM:
     """
 
     model: str = "claude-haiku-4-5-20251001"
-    api_key: str | None = attrs.field(default=None, converter=_stripped, repr=False)
-    max_tokens: int = 1024
-    prompt_caching: bool = True
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    stop_sequences: Sequence[str] = ()
-    thinking: Mapping[str, Any] | None = None
-    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    api_key: str | None = attrs.field(default=None, converter=stripped, repr=False)
+    max_tokens: int = attrs.field(default=1024, validator=whole(1))
+    prompt_caching: bool = attrs.field(default=True, validator=flag)
+    temperature: float | None = attrs.field(default=None, validator=optional(number(0, 1)))
+    top_p: float | None = attrs.field(default=None, validator=optional(number(0, 1)))
+    top_k: int | None = attrs.field(default=None, validator=optional(whole(1)))
+    stop_sequences: Sequence[str] = attrs.field(default=(), validator=listed_texts)
+    thinking: Mapping[str, Any] | None = attrs.field(default=None, validator=optional(mapping_or()))
+    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=mapping_or())
     base_url: str | None = None
     client: anthropic.AsyncAnthropic | None = attrs.field(default=None, repr=False)
-    connect_timeout: float = 10.0
-    first_token_timeout: float = 30.0
-    turn_timeout: float = 120.0
+    connect_timeout: float = attrs.field(default=10.0, validator=seconds)
+    first_token_timeout: float = attrs.field(default=30.0, validator=seconds)
+    turn_timeout: float = attrs.field(default=120.0, validator=seconds)
     _key: str = attrs.field(init=False, repr=False, eq=False)
 
     @_key.default
@@ -110,29 +113,17 @@ class AnthropicLLM:
     def __attrs_post_init__(self) -> None:
         check_name("model", self.model, "like claude-haiku-4-5-20251001")
         if self.client is None:
-            check_address("base_url", self._address)
-            check_key("api_key", self._key, _NO_KEY)
+            check_address("base_url", self._address, "like https://api.anthropic.com")
+            check_header("api_key", self._key)
+            if not self._key:
+                raise PatterConfigError("api_key= is missing", hint=_NO_KEY)
         else:
             _check_client(self.client)
             if self.api_key is not None or self.base_url is not None:
                 raise PatterConfigError(
                     "client= brings its own key and address", hint="leave api_key= and base_url= out"
                 )
-        check_range("max_tokens", self.max_tokens, 1, whole=True)
-        if not isinstance(self.prompt_caching, bool):
-            raise PatterConfigError(f"prompt_caching={self.prompt_caching!r} must be True or False")
-        for name in ("temperature", "top_p"):
-            if getattr(self, name) is not None:
-                check_range(name, getattr(self, name), 0, 1)
-        if self.top_k is not None:
-            check_range("top_k", self.top_k, 1, whole=True)
-        check_texts("stop_sequences", self.stop_sequences)
-        if self.thinking is not None:
-            check_mapping("thinking", self.thinking)
-        check_mapping("extra_body", self.extra_body)
-        for name in ("connect_timeout", "first_token_timeout", "turn_timeout"):
-            check_seconds(name, getattr(self, name))
-        _warn_of_retirement(self.model)
+        warn_if_retired(self.name, self.model, ANTHROPIC)
 
     @property
     def name(self) -> str:
@@ -150,27 +141,30 @@ class AnthropicLLM:
         Raises:
             MissingExtraError: the ``anthropic`` package is not installed.
         """
-        try:
-            import anthropic
-        except ImportError as error:
-            raise MissingExtraError(
-                "AnthropicLLM needs the anthropic package", hint="pip install 'patter-trio[anthropic]'"
-            ) from error
-        timeout = client_timeout(self.connect_timeout)
-        if self.client is not None:
-            yield _Connected(self, self.client.with_options(max_retries=0, timeout=timeout))
-            return
-        async with open_client(self.connect_timeout) as http_client:
-            yield _Connected(
-                self,
-                anthropic.AsyncAnthropic(
+        sdk = await load_sdk("anthropic")
+        async with open_client(timeout=None, connect_timeout=self.connect_timeout) as http_client:
+            if self.client is not None:
+                client = self.client.with_options(max_retries=0, timeout=http_client.timeout)
+            else:
+                client = sdk.AsyncAnthropic(
                     api_key=self._key,
                     base_url=self._address,
                     http_client=http_client,
                     max_retries=0,
-                    timeout=timeout,
-                ),
-            )
+                    timeout=http_client.timeout,
+                )
+            # A cloud's own client has no list of models.
+            knocks = functools.partial(_knock, client) if isinstance(client, sdk.AsyncAnthropic) else None
+            async with open_spares(knocks) as spares:
+                yield _Connected(self, client, spares)
+
+
+async def _knock(client: anthropic.AsyncAnthropic) -> None:
+    """Asks for the list of models, so that a connection is open afterwards; never fails."""
+    import anthropic
+
+    with suppress(anthropic.AnthropicError):
+        await client.get("/v1/models?limit=1", cast_to=httpx2.Response)
 
 
 @attrs.define
@@ -179,6 +173,7 @@ class _Connected:
 
     settings: AnthropicLLM
     client: anthropic.AsyncAnthropic
+    spares: Spares = attrs.field(repr=False)
     thoughts: Keepsakes[Sequence[dict[str, Any]]] = attrs.field(factory=Keepsakes, repr=False)
     refused: set[str] = attrs.field(factory=set[str])
 
@@ -217,18 +212,27 @@ class _Connected:
     @trio.as_safe_channel
     async def _stream(self, request: dict[str, Any], call_id: str | None) -> AsyncGenerator[LLMChunk, None]:
         who = f"{self.model} at {str(self.client.base_url).rstrip('/')}"
-        patience = Patience(who, self.settings.first_token_timeout, self.settings.turn_timeout)
+        settings = self.settings
+        patience = Patience(
+            who,
+            first=settings.first_token_timeout,
+            between=settings.first_token_timeout,
+            whole=settings.turn_timeout,
+        )
         answer = MessageStream(keep=functools.partial(self.thoughts.keep, call_id))
         ask = functools.partial(self._request, request, who)
-        async with open_answer(ask, patience) as (_, received):
-            pieces = aiter(received)
-            while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
-                for chunk in answer.feed(data):
-                    patience.hear()
-                    yield chunk
-            for chunk in answer.finish():
-                yield chunk
-            await read_tail(received)
+        with patience.waiting(), self.spares.lent() as connection:
+            async with open_answer(ask, who) as (_, received):
+                async for data in received:
+                    for chunk in answer.feed(data):
+                        with patience.handing_over(chunk):
+                            yield chunk
+                    if answer.ended:
+                        break
+                for chunk in answer.finish():
+                    with patience.handing_over(chunk):
+                        yield chunk
+                await read_tail(received, connection)
 
     async def _request(self, request: dict[str, Any], who: str) -> httpx2.Response:
         """The response whose body is the stream; asked again without the parameters that are not taken."""
@@ -252,7 +256,7 @@ class _Connected:
         except anthropic.APIConnectionError as error:
             if isinstance(error.__cause__, httpx2.HTTPError):
                 raise error.__cause__ from None
-            raise LanguageModelError(f"{who} broke off: {error}") from error
+            raise LanguageModelError(f"{who} broke off: {error}", temporary=True) from error
         except anthropic.AnthropicError as error:
             raise LanguageModelError(f"{who} could not be asked: {error}") from error
 
@@ -297,13 +301,6 @@ def _check_client(client: object) -> None:
             "client= for Bedrock streams another wire than Anthropic's",
             hint="give an AsyncAnthropic or an AsyncAnthropicVertex",
         )
-
-
-@functools.cache
-def _warn_of_retirement(model: str) -> None:
-    retired = retirement(model)
-    if retired:
-        _log.warning("%s", retired)
 
 
 LLM = AnthropicLLM

@@ -10,7 +10,7 @@ import functools
 import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 from uuid import uuid4
 
@@ -18,24 +18,31 @@ import attrs
 import httpx2
 import trio
 
-from .._net.asking import Patience, open_answer, open_client, read_tail
 from .._net.google_token import AccessToken, Authorize, open_credentials, token_from
-from .._net.http import read_beginning
-from .._net.provider_settings import (
-    check_address,
-    check_key,
-    check_mapping,
-    check_name,
-    check_range,
-    check_seconds,
-    check_texts,
-)
+from .._net.http import open_client, read_beginning
 from .._wire.gemini import ContentStream, refusal_error
 from .._wire.gemini_request import Kept, contents_request, least_thinking
 from .._wire.keepsakes import Keepsakes
-from .._wire.retired import retirement
 from ..errors import PatterConfigError
 from ..events import LLMChunk, Message
+from ._asking import open_answer, read_tail
+from ._checks import (
+    check_address,
+    check_header,
+    check_mapping,
+    check_name,
+    flag,
+    listed_texts,
+    mapping_or,
+    number,
+    optional,
+    seconds,
+    stripped,
+    whole,
+)
+from ._models import GOOGLE, warn_if_retired
+from ._patience import Patience
+from ._spares import Spares, knock, open_spares
 
 __all__ = ["LLM", "GoogleLLM"]
 
@@ -62,6 +69,12 @@ class _Place:
     def url(self) -> str:
         """The address of a streamed answer."""
         return f"{self.base.rstrip('/')}/{self.path}:streamGenerateContent?alt=sse"
+
+    @property
+    def models(self) -> str:
+        """The address of the list of models."""
+        path = "v1beta1/publishers/google/models" if self.project else "v1beta/models"
+        return f"{self.base.rstrip('/')}/{path}?pageSize=1"
 
 
 def _developer_place(settings: GoogleLLM) -> _Place:
@@ -98,11 +111,6 @@ def _vertex_base(location: str) -> str:
     return f"https://{location}-aiplatform.googleapis.com"
 
 
-def _stripped(value: Any) -> Any:
-    # A key that was read from a file has an end of line; as a header it would be refused, and shown.
-    return value.strip() if isinstance(value, str) else value
-
-
 @attrs.frozen(kw_only=True)
 class GoogleLLM:
     """A Gemini model.
@@ -136,22 +144,22 @@ class GoogleLLM:
     """
 
     model: str = "gemini-2.5-flash"
-    api_key: str | None = attrs.field(default=None, converter=_stripped, repr=False)
-    vertexai: bool = False
+    api_key: str | None = attrs.field(default=None, converter=stripped, repr=False)
+    vertexai: bool = attrs.field(default=False, validator=flag)
     project: str | None = None
     location: str | None = None
     access_token: AccessToken | None = attrs.field(default=None, repr=False)
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    max_output_tokens: int | None = None
-    stop_sequences: Sequence[str] = ()
-    thinking: Mapping[str, Any] | None = None
-    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    temperature: float | None = attrs.field(default=None, validator=optional(number(0, 2)))
+    top_p: float | None = attrs.field(default=None, validator=optional(number(0, 1)))
+    top_k: int | None = attrs.field(default=None, validator=optional(whole(1)))
+    max_output_tokens: int | None = attrs.field(default=None, validator=optional(whole(1)))
+    stop_sequences: Sequence[str] = attrs.field(default=(), validator=listed_texts)
+    thinking: Mapping[str, Any] | None = attrs.field(default=None, validator=optional(mapping_or()))
+    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=mapping_or())
     base_url: str | None = None
-    connect_timeout: float = 10.0
-    first_token_timeout: float = 30.0
-    turn_timeout: float = 120.0
+    connect_timeout: float = attrs.field(default=10.0, validator=seconds)
+    first_token_timeout: float = attrs.field(default=30.0, validator=seconds)
+    turn_timeout: float = attrs.field(default=120.0, validator=seconds)
     _place: _Place = attrs.field(init=False, repr=False, eq=False)
 
     @_place.default
@@ -160,27 +168,13 @@ class GoogleLLM:
 
     def __attrs_post_init__(self) -> None:
         check_name("model", self.model, "like gemini-2.5-flash")
-        if not isinstance(self.vertexai, bool):
-            raise PatterConfigError(f"vertexai={self.vertexai!r} must be True or False")
         if self.vertexai:
             self._check_vertex()
         else:
             self._check_developer()
-        check_address("base_url", self._place.base)
-        for name, most in (("temperature", 2), ("top_p", 1)):
-            if getattr(self, name) is not None:
-                check_range(name, getattr(self, name), 0, most)
-        for name in ("top_k", "max_output_tokens"):
-            if getattr(self, name) is not None:
-                check_range(name, getattr(self, name), 1, whole=True)
-        check_texts("stop_sequences", self.stop_sequences)
-        if self.thinking is not None:
-            check_mapping("thinking", self.thinking)
-        check_mapping("extra_body", self.extra_body)
+        check_address("base_url", self._place.base, f"like {_DEVELOPER_API}")
         check_mapping("extra_body['generationConfig']", self.extra_body.get("generationConfig", {}))
-        for name in ("connect_timeout", "first_token_timeout", "turn_timeout"):
-            check_seconds(name, getattr(self, name))
-        _warn_of_retirement(self.model)
+        warn_if_retired(self.name, _bare(self.model), GOOGLE)
 
     def _check_vertex(self) -> None:
         if self.api_key is not None:
@@ -199,7 +193,9 @@ class GoogleLLM:
         for name in ("project", "location", "access_token"):
             if getattr(self, name) is not None:
                 raise PatterConfigError(f"{name}= is for Vertex AI", hint="add vertexai=True")
-        check_key("api_key", self._place.key, _NO_KEY)
+        check_header("api_key", self._place.key)
+        if not self._place.key:
+            raise PatterConfigError("api_key= is missing", hint=_NO_KEY)
 
     @property
     def name(self) -> str:
@@ -215,14 +211,22 @@ class GoogleLLM:
                 installed.
             AuthenticationError: there are no credentials for Vertex AI, or Google refuses them.
         """
-        async with open_client(self.connect_timeout) as client:
+        async with AsyncExitStack() as stack:
+            client = await stack.enter_async_context(
+                open_client(timeout=None, connect_timeout=self.connect_timeout)
+            )
+            knocks = functools.partial(knock, client, self._place.models)
             if not self.vertexai:
-                yield _Connected(self, client, _key_header(self._place.key))
+                headers = {"x-goog-api-key": self._place.key}
+                authorize = _always(headers)
+                knocks = functools.partial(knocks, headers)
             elif self.access_token is not None:
-                yield _Connected(self, client, token_from(self.access_token))
+                authorize = token_from(self.access_token)
             else:
-                async with open_credentials(client) as authorize:
-                    yield _Connected(self, client, authorize)
+                authorize = await stack.enter_async_context(open_credentials(client))
+            # Vertex AI is knocked at without a token: that it refuses opens the connection as well.
+            spares = await stack.enter_async_context(open_spares(knocks))
+            yield _Connected(self, client, authorize, spares)
 
 
 @attrs.define
@@ -232,6 +236,7 @@ class _Connected:
     settings: GoogleLLM
     client: httpx2.AsyncClient
     authorize: Authorize = attrs.field(repr=False)
+    spares: Spares = attrs.field(repr=False)
     kept: Keepsakes[Kept] = attrs.field(factory=Keepsakes, repr=False)
 
     @property
@@ -273,26 +278,35 @@ class _Connected:
     @trio.as_safe_channel
     async def _stream(self, body: dict[str, Any], call_id: str | None) -> AsyncGenerator[LLMChunk, None]:
         who = f"{self.model} at {self.settings._place.base}"
-        patience = Patience(who, self.settings.first_token_timeout, self.settings.turn_timeout)
+        settings = self.settings
+        patience = Patience(
+            who,
+            first=settings.first_token_timeout,
+            between=settings.first_token_timeout,
+            whole=settings.turn_timeout,
+        )
         answer = ContentStream(
             new_id=lambda: f"call_{uuid4().hex}", keep=functools.partial(self.kept.keep, call_id)
         )
         ask = functools.partial(self._request, body)
-        async with open_answer(ask, patience) as (response, received):
-            if response.status_code != 200:
-                with patience.waiting():
+        with patience.waiting(), self.spares.lent() as connection:
+            async with open_answer(ask, who) as (response, received):
+                if response.status_code != 200:
                     refusal = await read_beginning(received, _ERROR_BYTES)
-                raise refusal_error(response.status_code, refusal, self.model)
-            pieces = aiter(received)
-            while not answer.ended and (data := await patience.next_piece(pieces)) is not None:
-                for chunk in answer.feed(data):
-                    patience.hear()
-                    yield chunk
-            # Nothing says that the counts came with the last words.
-            for chunk in answer.feed(await read_tail(received)):
-                yield chunk
-            for chunk in answer.finish():
-                yield chunk
+                    raise refusal_error(response.status_code, refusal, self.model)
+                async for data in received:
+                    for chunk in answer.feed(data):
+                        with patience.handing_over(chunk):
+                            yield chunk
+                    if answer.ended:
+                        break
+                # Nothing says that the counts came with the last words.
+                for chunk in answer.feed(await read_tail(received, connection)):
+                    with patience.handing_over(chunk):
+                        yield chunk
+                for chunk in answer.finish():
+                    with patience.handing_over(chunk):
+                        yield chunk
 
     async def _request(self, body: dict[str, Any]) -> httpx2.Response:
         headers = await self.authorize()
@@ -300,9 +314,9 @@ class _Connected:
         return await self.client.send(asked, stream=True)
 
 
-def _key_header(key: str) -> Authorize:
+def _always(headers: Mapping[str, str]) -> Authorize:
     async def authorize() -> Mapping[str, str]:
-        return {"x-goog-api-key": key}
+        return headers
 
     return authorize
 
@@ -319,13 +333,6 @@ def _generation_config(settings: GoogleLLM) -> dict[str, Any]:
     }
     config = {name: value for name, value in wanted.items() if value is not None}
     return {**config, **settings.extra_body.get("generationConfig", {})}
-
-
-@functools.cache
-def _warn_of_retirement(model: str) -> None:
-    retired = retirement(model)
-    if retired:
-        _log.warning("%s", retired)
 
 
 LLM = GoogleLLM

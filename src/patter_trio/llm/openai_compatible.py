@@ -13,7 +13,7 @@ import attrs
 
 from ..errors import PatterConfigError
 from ..events import Message
-from ._checks import optional, texts
+from ._checks import check_header, optional, texts
 from ._models import Retired
 from ._provider import OpenAILLMProvider
 
@@ -61,8 +61,8 @@ class OpenAICompatibleLLM(OpenAILLMProvider):
         super().__attrs_post_init__()
         if self.session_key and not self.session_key_header:
             raise PatterConfigError("session_key= goes nowhere", hint="pass session_key_header= too")
-        if self.session_key and not (self.session_key.isascii() and self.session_key.isprintable()):
-            raise PatterConfigError("session_key= holds characters that a header cannot carry")
+        if self.session_key is not None:
+            check_header("session_key", self.session_key)
         if self.session_id_prefix and not self.session_id_header:
             raise PatterConfigError("session_id_prefix= goes nowhere", hint="pass session_id_header= too")
         if self.session_user_prefix and self.user:
