@@ -24,6 +24,7 @@ SIZES = {
     "barge_in": ["--calls", "1", "--seconds", "0"],
     "density": ["--calls", "2", "--seconds", "1"],
     "hops": ["--calls", "1", "3", "--seconds", "0.02"],
+    "llm": ["--calls", "2", "--seconds", "0"],
     **({"local": ["--calls", "1", "--seconds", "0"]} if HAS_MODELS else {}),
 }
 
@@ -127,6 +128,19 @@ def test_barge_in_is_exact_on_the_virtual_clock(running: dict[str, Bench]) -> No
     assert virtual["onset_to_clear"]["max"] == 280.0
     assert virtual["edge_to_clear"]["max"] == 0.0
     assert virtual["frames_after_clear"]["max"] == 0
+
+
+def test_llm_sets_each_model_beside_its_vendors_sdk_and_imports_none(running: dict[str, Bench]) -> None:
+    said, rows = running["llm"].rows()
+    for vendor in ("openai", "groq", "anthropic", "gemini", "compatible"):
+        for measure in ("turn", "token", "first"):
+            assert rows[f"{vendor}_{measure}_ratio_2"]["unit"] == "x"
+        assert rows[f"{vendor}_turn_ours_2"]["p50"] > 0
+        assert rows[f"{vendor}_turn_sdk_2"]["p50"] > 0
+    assert rows["token_hop_1"]["unit"] == "us"
+    assert rows["import_patter_trio_1"]["p50"] > 0
+    assert rows["vendors_imported_1"]["max"] == 0
+    assert "httpx: none" in said
 
 
 @pytest.mark.local

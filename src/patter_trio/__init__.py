@@ -27,10 +27,13 @@ from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
 from .carriers import Twilio
 from .errors import (
+    AllProvidersFailedError,
     AuthenticationError,
     CapacityError,
     ErrorCode,
     MissingExtraError,
+    ModelTimeoutError,
+    PartialStreamError,
     PatterConfigError,
     PatterConnectionError,
     PatterError,
@@ -40,7 +43,20 @@ from .errors import (
     RemoteProtocolError,
 )
 from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, TurnWindow, Word
-from .llm import OpenAICompatibleLLM
+from .llm import (
+    AnthropicLLM,
+    CerebrasLLM,
+    CustomLLM,
+    FallbackLLMProvider,
+    GoogleLLM,
+    GroqLLM,
+    HermesLLM,
+    OpenAICompatibleLLM,
+    OpenAICompatibleLLMProvider,
+    OpenAILLM,
+    OpenAILLMProvider,
+    OpenClawLLM,
+)
 from .stt import MoonshineSTT
 from .tts import HibariTTS, NanoTTS
 from .vad import EnergyVAD, SileroVAD
@@ -49,6 +65,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AllProvidersFailedError",
+    "AnthropicLLM",
     "AudioFormat",
     "AuthenticationError",
     "BackchannelStrategy",
@@ -58,17 +76,29 @@ __all__ = [
     "CallResult",
     "CancelReport",
     "CapacityError",
+    "CerebrasLLM",
+    "CustomLLM",
     "EnergyVAD",
     "ErrorCode",
+    "FallbackLLMProvider",
+    "GoogleLLM",
+    "GroqLLM",
+    "HermesLLM",
     "HibariTTS",
     "HistoryEntry",
     "LLMChunk",
     "LatencyBreakdown",
     "MinWordsStrategy",
     "MissingExtraError",
+    "ModelTimeoutError",
     "MoonshineSTT",
     "NanoTTS",
     "OpenAICompatibleLLM",
+    "OpenAICompatibleLLMProvider",
+    "OpenAILLM",
+    "OpenAILLMProvider",
+    "OpenClawLLM",
+    "PartialStreamError",
     "Patter",
     "PatterConfigError",
     "PatterConnectionError",
