@@ -400,6 +400,20 @@ def test_signals_of_the_session_that_go_nowhere_are_refused(setting: dict[str, A
         PROVIDERS["compatible"]("http://localhost:1/v1", **setting)
 
 
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (lambda: OpenAICompatibleLLM(model="small"), "base_url="),
+        (lambda: OpenAICompatibleLLM(base_url="http://localhost:1/v1"), "model= is missing"),
+        (OpenClawLLM, "no agent of OpenClaw"),
+    ],
+    ids=["no address", "no model", "no agent"],
+)
+def test_what_has_no_default_must_be_given(kind: Callable[[], Any], said: str) -> None:
+    with pytest.raises(PatterConfigError, match=said):
+        kind()
+
+
 @pytest.mark.parametrize("agent", ["", "two words", "a\nb", "päron"])
 def test_an_agent_that_openclaw_cannot_have_is_refused(agent: str) -> None:
     with pytest.raises(PatterConfigError, match="no agent of OpenClaw"):

@@ -9,6 +9,8 @@ from typing import Any
 import attrs
 import trio
 
+from .._foreign import unwrapped
+
 __all__ = ["Background", "open_background"]
 
 
@@ -43,6 +45,7 @@ async def open_background() -> AsyncIterator[Background]:
                 background.close()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened this nursery.
-        if len(group.exceptions) > 1:
+        failure = unwrapped(group)
+        if failure is group:
             raise
-        raise group.exceptions[0] from group.exceptions[0].__cause__
+        raise failure from failure.__cause__

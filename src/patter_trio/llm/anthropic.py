@@ -59,6 +59,13 @@ _SAMPLING_VERSION = {"anthropic-version": "2023-06-01"}
 _NO_KEY = "set ANTHROPIC_API_KEY, or give api_key=, or a ready client="
 
 
+def _given_or_found(settings: Any) -> str:
+    found = os.environ.get("ANTHROPIC_API_KEY", "").strip() if settings.api_key is None else settings.api_key
+    if settings.client is None:  # which brings its own
+        check_header("api_key", found)
+    return str(found)
+
+
 @attrs.frozen(kw_only=True)
 class AnthropicLLM:
     """A Claude model.
@@ -104,17 +111,14 @@ class AnthropicLLM:
     connect_timeout: float = attrs.field(default=10.0, validator=seconds)
     first_token_timeout: float = attrs.field(default=30.0, validator=seconds)
     turn_timeout: float = attrs.field(default=120.0, validator=seconds)
-    _key: str = attrs.field(init=False, repr=False, eq=False)
-
-    @_key.default
-    def _read_key(self) -> str:
-        return os.environ.get("ANTHROPIC_API_KEY", "").strip() if self.api_key is None else self.api_key
+    _key: str = attrs.field(
+        default=attrs.Factory(_given_or_found, takes_self=True), init=False, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
         check_name("model", self.model, "like claude-haiku-4-5-20251001")
         if self.client is None:
             check_address("base_url", self._address, "like https://api.anthropic.com")
-            check_header("api_key", self._key)
             if not self._key:
                 raise PatterConfigError("api_key= is missing", hint=_NO_KEY)
         else:

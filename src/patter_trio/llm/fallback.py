@@ -92,8 +92,8 @@ class FallbackLLMProvider:
             members = []
             for provider in self.providers:
                 live: Any = provider
-                if hasattr(provider, "open"):
-                    live = await stack.enter_async_context(provider.open())
+                if hasattr(live, "open"):
+                    live = await stack.enter_async_context(live.open())
                 members.append(_Member(live, _takes_call_id(live)))
             async with open_background() as background:
                 yield Chain(self, tuple(members), background)
@@ -161,6 +161,7 @@ class Chain:
     ) -> AsyncGenerator[LLMChunk, None]:
         failures: list[tuple[str, Exception]] = []
         for member in self._in_order():
+            failure: PatterError = LanguageModelError(f"{member.live.name} was not asked")
             for _attempt in range(self.settings.max_retry_per_provider):
                 given = ended = False
                 try:

@@ -111,6 +111,10 @@ def _vertex_base(location: str) -> str:
     return f"https://{location}-aiplatform.googleapis.com"
 
 
+def _find_place(settings: Any) -> _Place:
+    return _vertex_place(settings) if settings.vertexai is True else _developer_place(settings)
+
+
 @attrs.frozen(kw_only=True)
 class GoogleLLM:
     """A Gemini model.
@@ -160,11 +164,9 @@ class GoogleLLM:
     connect_timeout: float = attrs.field(default=10.0, validator=seconds)
     first_token_timeout: float = attrs.field(default=30.0, validator=seconds)
     turn_timeout: float = attrs.field(default=120.0, validator=seconds)
-    _place: _Place = attrs.field(init=False, repr=False, eq=False)
-
-    @_place.default
-    def _find_place(self) -> _Place:
-        return _vertex_place(self) if self.vertexai is True else _developer_place(self)
+    _place: _Place = attrs.field(
+        default=attrs.Factory(_find_place, takes_self=True), init=False, repr=False, eq=False
+    )
 
     def __attrs_post_init__(self) -> None:
         check_name("model", self.model, "like gemini-2.5-flash")

@@ -49,8 +49,9 @@ class OpenAICompatibleLLM(OpenAILLMProvider):
     stream_options: ClassVar[Mapping[str, Any]] = {"include_usage": True}
     renames_max_tokens: ClassVar[bool] = False
 
-    base_url: str
-    model: str
+    # Whoever leaves them out is told by the checks, as with every other setting.
+    base_url: str = attrs.field(default="")
+    model: str = attrs.field(default="")
     session_user_prefix: str | None = attrs.field(default=None, validator=optional(texts))
     session_id_header: str | None = attrs.field(default=None, validator=optional(texts))
     session_id_prefix: str = ""

@@ -44,7 +44,7 @@ class OpenClawLLM(OpenAICompatibleLLM):
     key_names: ClassVar[tuple[str, ...]] = ("OPENCLAW_API_KEY",)
 
     base_url: str = attrs.field(default="http://127.0.0.1:18789/v1")
-    model: str = attrs.field(converter=_target)
+    model: str = attrs.field(default="", converter=_target)
     timeout: float = attrs.field(default=120.0, validator=seconds)
     session_user_prefix: str | None = attrs.field(default="patter-call-", validator=optional(texts))
     session_id_header: str | None = attrs.field(default="x-openclaw-session-key", validator=optional(texts))
