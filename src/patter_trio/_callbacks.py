@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ._actors.foreign import call_back
 from ._actors.observe import Listener
 from ._call.call import Call, CallResult
+from ._foreign import call_back
 from ._settings import Callback, SessionSettings
 from ._wall import wall_time
 from .events import CallAccepted, CallEvent, CallInfo, TranscriptHeard, TurnEnded

@@ -13,12 +13,12 @@ from typing import Any
 import attrs
 import trio
 
-from ._actors.foreign import call_back, foreign, unwrapped
 from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._callbacks import call_end_payload, listeners_for
+from ._foreign import call_back, foreign, unwrapped
 from ._server.admission import Admission
 from ._server.app import build_app
 from ._server.house import UpgradeRequest, WebhookAnswer

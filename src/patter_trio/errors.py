@@ -12,10 +12,13 @@
     ├── RemoteProtocolError         they broke it: bytes that their protocol does not allow
     ├── AuthenticationError         a key, a token or a signature is wrong
     │   └── SignatureError          a webhook or an upgrade is not signed by the carrier
-    ├── RateLimitError              a provider asked us to slow down
+    ├── RateLimitError              a provider asked us to slow down; .retry_after if it said for how long
     ├── ProviderError               a provider answered with an error of its own
     │   ├── RecognizerError         speech to text
-    │   ├── LanguageModelError      the model or the ``on_message`` function
+    │   ├── LanguageModelError      the model or ``on_message``; .temporary if another try may help
+    │   │   ├── ModelTimeoutError   it did not connect, begin, go on or end in time
+    │   │   ├── PartialStreamError  it broke off after words of its answer were given
+    │   │   └── AllProvidersFailedError   each model of a fallback failed; .failures says how
     │   ├── ToolError               a tool of the agent
     │   └── VoiceError              text to speech
     ├── ProvisionError              a phone number could not be set up
@@ -27,9 +30,11 @@ they belong to.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 
 __all__ = [
+    "AllProvidersFailedError",
     "AuthenticationError",
     "CapacityError",
     "CarrierLostError",
@@ -37,6 +42,8 @@ __all__ = [
     "ErrorCode",
     "LanguageModelError",
     "MissingExtraError",
+    "ModelTimeoutError",
+    "PartialStreamError",
     "PatterConfigError",
     "PatterConnectionError",
     "PatterError",
@@ -67,6 +74,9 @@ class ErrorCode(StrEnum):
     PROVIDER_ERROR = "provider_error"
     STT_FAILED = "stt_failed"
     LLM_FAILED = "llm_failed"
+    LLM_TIMEOUT = "llm_timeout"
+    LLM_PARTIAL = "llm_partial"
+    LLM_ALL_FAILED = "llm_all_failed"
     TTS_FAILED = "tts_failed"
     TOOL_FAILED = "tool_failed"
     TOOL_SCHEMA = "tool_schema"
@@ -149,9 +159,19 @@ class SignatureError(AuthenticationError):
 
 
 class RateLimitError(PatterError):
-    """A provider or carrier refused because we ask too often."""
+    """A provider or carrier refused because we ask too often.
+
+    Args:
+        message: what happened, in one sentence.
+        hint: what the reader can do about it.
+        retry_after: seconds after which it will take requests again, where it said so.
+    """
 
     code = ErrorCode.RATE_LIMIT
+
+    def __init__(self, message: str, *, hint: str | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class ProviderError(PatterError):
@@ -167,9 +187,42 @@ class RecognizerError(ProviderError):
 
 
 class LanguageModelError(ProviderError):
-    """The language model, or the ``on_message`` function in its place, failed."""
+    """The language model, or the ``on_message`` function in its place, failed.
+
+    Args:
+        message: what happened, in one sentence.
+        hint: what the reader can do about it.
+        temporary: whether the same request may well succeed when it is made again.
+    """
 
     code = ErrorCode.LLM_FAILED
+
+    def __init__(self, message: str, *, hint: str | None = None, temporary: bool = False) -> None:
+        super().__init__(message, hint=hint)
+        self.temporary = temporary
+
+
+class ModelTimeoutError(LanguageModelError):
+    """The language model did not connect, begin, go on or end within the time it had."""
+
+    code = ErrorCode.LLM_TIMEOUT
+
+
+class PartialStreamError(LanguageModelError):
+    """A model broke off after words of its answer were given: no other model can take the answer over."""
+
+    code = ErrorCode.LLM_PARTIAL
+
+
+class AllProvidersFailedError(LanguageModelError):
+    """Every model of a fallback failed; ``failures`` holds each model's name and how it failed, in order."""
+
+    code = ErrorCode.LLM_ALL_FAILED
+
+    def __init__(self, failures: Sequence[tuple[str, Exception]], *, hint: str | None = None) -> None:
+        said = "; ".join(f"{name}: {failure}" for name, failure in failures)
+        super().__init__(f"every language model failed: {said}", hint=hint)
+        self.failures = tuple(failures)
 
 
 class VoiceError(ProviderError):

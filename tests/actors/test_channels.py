@@ -10,9 +10,9 @@ import trio
 import trio.testing
 
 from patter_trio._actors.channels import Level, LossySender, open_lossy_channel
-from patter_trio._actors.foreign import call_back, foreign
 from patter_trio._actors.leg import Leg
 from patter_trio._actors.ticker import Ticker
+from patter_trio._foreign import call_back, foreign
 from patter_trio._wire.twilio import TwilioWire
 from patter_trio._wire.twilio_far import FarStream
 from patter_trio.errors import AuthenticationError, CarrierStalledError, VoiceError

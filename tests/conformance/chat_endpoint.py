@@ -1,7 +1,11 @@
-"""A loopback server that speaks the wire of Chat Completions, or whatever a test has it say instead."""
+"""A loopback server that speaks the wire of Chat Completions, or whatever a test has it say instead.
+
+Requests with GET are somebody's warming of a connection: they are answered with an empty list and counted.
+"""
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -10,7 +14,9 @@ from typing import Any
 
 import attrs
 import h11
+import msgspec
 import trio
+import trio.testing
 
 DONE = b"data: [DONE]\n\n"
 
@@ -67,9 +73,34 @@ class ChatEndpoint:
     requests: list[Exchange] = attrs.field(factory=list[Exchange])
     url: str = ""
     connections: int = 0
+    warmed: list[tuple[int, str]] = attrs.field(factory=list[tuple[int, str]])
+    open_now: int = 0
+    answering: int = 0
+    _changed: trio.Event = attrs.field(factory=trio.Event)
+
+    def _tell(self) -> None:
+        self._changed.set()
+        self._changed = trio.Event()
+
+    async def wait_until(self, reached: Callable[[], bool]) -> None:
+        """Waits until something that a client's doing changes has come about."""
+        with trio.fail_after(5):
+            while not reached():
+                await self._changed.wait()
+
+    async def wait_warm(self, times: int = 1) -> None:
+        """Waits until that many connections were warmed, and the client has taken the last answer in."""
+        await self.wait_until(lambda: len(self.warmed) >= times)
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+    async def wait_idle(self) -> None:
+        """Waits until no answer is being given: who asked has it, or has gone."""
+        await self.wait_until(lambda: self.answering == 0)
 
     async def serve(self, stream: trio.SocketStream) -> None:
         self.connections += 1
+        self.open_now += 1
+        self._tell()
         number, http = self.connections, h11.Connection(h11.SERVER)
         try:
             while await self._exchange(number, http, stream):
@@ -78,6 +109,9 @@ class ChatEndpoint:
             return
         except h11.RemoteProtocolError:
             return  # hung up in the middle of a request
+        finally:
+            self.open_now -= 1
+            self._tell()
 
     async def _exchange(self, number: int, http: h11.Connection, stream: trio.SocketStream) -> bool:
         request, body = None, b""
@@ -95,11 +129,32 @@ class ChatEndpoint:
                 return False
         assert request is not None
         headers = {name.decode(): value.decode() for name, value in request.headers}
-        exchange = Exchange(number, request.target.decode(), headers, json.loads(body), http, stream)
+        target = request.target.decode()
+        if request.method == b"GET":
+            self.warmed.append((number, target))
+            await refuses(200, b'{"data":[]}')(Exchange(number, target, headers, None, http, stream))
+            self._tell()
+            return http.our_state is h11.DONE
+        exchange = Exchange(number, target, headers, unpacked(headers, body), http, stream)
         self.requests.append(exchange)
+        self._tell()
         answer = self.answers[min(len(self.requests), len(self.answers)) - 1]
-        await answer(exchange)
+        self.answering += 1
+        try:
+            await answer(exchange)
+        finally:
+            self.answering -= 1
+            self._tell()
         return http.our_state is h11.DONE
+
+
+def unpacked(headers: Mapping[str, str], body: bytes) -> Any:
+    """A request's body, as its headers say it is written."""
+    if headers.get("content-encoding") == "gzip":
+        body = gzip.decompress(body)
+    if headers.get("content-type") == "application/vnd.msgpack":
+        return msgspec.msgpack.decode(body)
+    return json.loads(body)
 
 
 @asynccontextmanager
@@ -148,8 +203,16 @@ def refuses(status: int, body: bytes, headers: Mapping[str, str] | None = None) 
     return answer
 
 
-def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
-    """Answers with a sequence of the vectors."""
+def _on_the_wire(frame: Mapping[str, Any]) -> bytes:
+    if frame["kind"] == "sse_done":
+        return DONE
+    return f": {frame['text']}\n\n".encode() if frame["kind"] == "sse_comment" else event(frame["data"])
+
+
+def replays(
+    frames: Iterable[Mapping[str, Any]], write: Callable[[Mapping[str, Any]], bytes] = _on_the_wire
+) -> Answer:
+    """Answers with a sequence of the vectors, its frames written as this wire does."""
 
     async def answer(exchange: Exchange) -> None:
         begun = False
@@ -162,7 +225,7 @@ def replays(frames: Iterable[Mapping[str, Any]]) -> Answer:
                 begun = True
             if frame["kind"] == "eof":
                 break
-            await exchange.send(DONE if frame["kind"] == "sse_done" else event(frame["data"]))
+            await exchange.send(write(frame))
         await exchange.end()
 
     return answer

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,11 @@ from patter_trio.errors import (
     PatterError,
     RateLimitError,
 )
-from patter_trio.events import LLMChunk, Message
+from patter_trio.events import LLMChunk
 from patter_trio.llm import OpenAICompatibleLLM
 from patter_trio.testing.checks import check_llm
 
+from .answers import no_proxy, only, read_calls, text
 from .chat_endpoint import (
     DONE,
     Answer,
@@ -33,31 +33,21 @@ from .chat_endpoint import (
     says,
     streams,
 )
+from .chat_providers import ASKED, hear
+from .chat_providers import fail as failing
 
 VECTORS: dict[str, dict[str, Any]] = json.loads(
     (Path(__file__).parents[1] / "vectors" / "chat_completions.json").read_text(encoding="utf-8")
 )
-ASKED: tuple[Message, ...] = ({"role": "user", "content": "When are you open?"},)
 
 
 @pytest.fixture(autouse=True)
 def _straight_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("http_proxy", "https_proxy", "all_proxy"):
-        monkeypatch.delenv(name, raising=False)
-        monkeypatch.delenv(name.upper(), raising=False)
+    no_proxy(monkeypatch)
 
 
 def model(url: str, **settings: Any) -> OpenAICompatibleLLM:
     return OpenAICompatibleLLM(**{"base_url": url, "model": "small", "api_key": "EMPTY", **settings})
-
-
-async def hear(live: Any, heard: list[LLMChunk] | None = None, **asked: Any) -> list[LLMChunk]:
-    """All chunks of one answer; ``heard`` keeps those before a failure too."""
-    heard = [] if heard is None else heard
-    async with live.stream(ASKED, **asked) as chunks:
-        async for chunk in chunks:
-            heard.append(chunk)
-    return heard
 
 
 async def ask(answer: Answer, **settings: Any) -> list[LLMChunk]:
@@ -66,62 +56,7 @@ async def ask(answer: Answer, **settings: Any) -> list[LLMChunk]:
 
 
 async def fail(answer: Answer, **settings: Any) -> tuple[PatterError, list[LLMChunk]]:
-    """How asking fails, out of its group, and what was heard before."""
-    heard: list[LLMChunk] = []
-    async with open_endpoint(answer) as far, model(far.url, **settings).open() as live:
-        with trio.fail_after(5):
-            try:
-                await hear(live, heard)
-            except (PatterError, BaseExceptionGroup) as raised:
-                return only(raised), heard
-    raise AssertionError(f"no failure, but {heard}")
-
-
-def only(raised: BaseException) -> PatterError:
-    while isinstance(raised, BaseExceptionGroup):
-        (raised,) = raised.exceptions
-    assert isinstance(raised, PatterError)
-    return raised
-
-
-def text(chunks: Sequence[LLMChunk]) -> str:
-    return "".join(chunk.content for chunk in chunks if chunk.type == "text")
-
-
-def calls(chunks: Sequence[LLMChunk]) -> list[dict[str, Any]]:
-    """The tool calls of an answer, put together by index as the contract says."""
-    found: dict[int, dict[str, Any]] = {}
-    for chunk in chunks:
-        if chunk.type == "tool_call":
-            call = found.setdefault(chunk.index, {"id": "", "name": "", "arguments": ""})
-            call["id"] += chunk.id
-            call["name"] += chunk.name
-            call["arguments"] += chunk.arguments
-    return [{**call, "arguments": json.loads(call["arguments"])} for call in found.values()]
-
-
-# --- the sequences of the vectors ---------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", [name for name in VECTORS if "error_kind" not in VECTORS[name]["expect"]])
-async def test_answers_are_understood_as_the_vectors_say(name: str) -> None:
-    expect = VECTORS[name]["expect"]
-    chunks = await ask(replays(VECTORS[name]["frames"]))
-    # What a model refuses with is what the caller hears.
-    assert text(chunks) == expect.get("text", "") + expect.get("refusal", "")
-    assert calls(chunks) == expect.get("tool_calls", [])
-    assert [chunk.type for chunk in chunks].count("done") == 1
-    assert chunks[-1].type == "done"
-
-
-@pytest.mark.parametrize("name", [name for name in VECTORS if "error_kind" in VECTORS[name]["expect"]])
-async def test_failures_are_told_apart_as_the_vectors_say(name: str) -> None:
-    expect = VECTORS[name]["expect"]
-    error, heard = await fail(replays(VECTORS[name]["frames"]))
-    kinds = {"auth": AuthenticationError, "rate_limited": RateLimitError}
-    assert type(error) is kinds.get(expect["error_kind"], LanguageModelError)
-    assert text(heard) == expect.get("text", "")
-    assert "done" not in [chunk.type for chunk in heard]
+    return await failing(model, answer, **settings)
 
 
 async def test_usage_is_counted_once_before_done_also_where_every_chunk_has_it() -> None:
@@ -205,7 +140,7 @@ def tool(**fields: Any) -> bytes:
 async def test_tool_calls_keep_apart_whatever_the_server_numbers_them(pieces: tuple[bytes, ...]) -> None:
     chunks = await ask(streams(delta(content="One moment."), *pieces, delta("stop"), DONE))
     assert text(chunks) == "One moment."
-    assert calls(chunks) == [
+    assert read_calls(chunks) == [
         {"id": "a", "name": "hours", "arguments": {}},
         {"id": "b", "name": "book", "arguments": {"day": "Tue"}},
     ]
@@ -226,9 +161,12 @@ async def test_a_server_that_keeps_the_body_open_after_done_costs_its_connection
 
     async with open_endpoint(answer) as far, model(far.url).open() as live:
         with trio.fail_after(3):
+            await far.wait_warm()
             assert text(await hear(live)) == "At eight."
+            await far.wait_warm(2)  # a spare one takes its place
             assert text(await hear(live)) == "At eight."
-    assert far.connections == 2
+    first, second = far.requests
+    assert first.connection != second.connection
 
 
 # --- what goes wrong ----------------------------------------------------------------------------------------
@@ -313,6 +251,7 @@ async def test_a_refusal_that_is_no_error_object_is_survived(body: bytes) -> Non
 async def test_a_refused_request_leaves_its_connection_for_the_next() -> None:
     async with open_endpoint(refuses(500, b"{}"), streams(*says("Back."))) as far:
         async with model(far.url).open() as live:
+            await far.wait_warm()
             with pytest.raises((LanguageModelError, BaseExceptionGroup)):
                 await hear(live)
             assert text(await hear(live)) == "Back."
@@ -411,6 +350,7 @@ async def test_leaving_after_the_first_words_hangs_up_too() -> None:
 async def test_two_turns_share_a_connection() -> None:
     async with open_endpoint(streams(*says("One.")), streams(*says("Two."))) as far:
         async with model(far.url).open() as live:
+            await far.wait_warm()
             assert text(await hear(live)) == "One."
             assert text(await hear(live)) == "Two."
         assert [request.connection for request in far.requests] == [1, 1]

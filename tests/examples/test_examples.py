@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -18,7 +17,6 @@ from hypercorn.trio import serve
 from trio.testing import wait_all_tasks_blocked
 
 from patter_trio import Agent, Patter, Session, Twilio
-from patter_trio.events import LLMChunk
 from patter_trio.testing import (
     Caller,
     CallOutcome,
@@ -31,9 +29,19 @@ from patter_trio.testing import (
     run_virtual,
 )
 
+from ..conformance.answers import hear, no_proxy, text
+from ..conformance.chat_endpoint import open_endpoint, says, streams
+
 EXAMPLES = Path(__file__).parents[2] / "examples"
 URL = "https://phone.example.test"
 TOKEN = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.fixture(autouse=True)
+def _straight_to_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_proxy(monkeypatch)
+    for name in ("LLM_URL", "LLM_MODEL", "OPENAI_COMPATIBLE_API_KEY", "API_SERVER_MODEL_NAME"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def example(name: str) -> ModuleType:
@@ -110,44 +118,88 @@ def test_the_prompt_of_answer_with_a_model_reaches_the_model(monkeypatch: pytest
 async def test_the_model_of_answer_with_a_model_speaks_to_a_local_runtime(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async with runtime(["Four ", "dollars."]) as (url, requests):
-        monkeypatch.setenv("LLM_URL", url)
-        model = example("answer_with_a_model").language_model()
-        async with (
-            model.open() as live,
-            live.stream([{"role": "user", "content": "A loaf?"}]) as stream,
-        ):
-            chunks: list[LLMChunk] = [chunk async for chunk in stream]
-    assert "".join(chunk.content for chunk in chunks) == "Four dollars."
-    assert requests[0]["model"] == "llama3.2"
-    assert requests[0]["temperature"] == 0.3
+    async with open_endpoint(streams(*says("Four ", "dollars."))) as runtime:
+        monkeypatch.setenv("LLM_URL", runtime.url)
+        async with example("answer_with_a_model").language_model().open() as live:
+            chunks = await hear(live, messages=[{"role": "user", "content": "A loaf?"}])
+    assert text(chunks) == "Four dollars."
+    assert runtime.requests[0].body["model"] == "llama3.2"
+    assert runtime.requests[0].body["temperature"] == 0.3
 
 
-@asynccontextmanager
-async def runtime(tokens: list[str]) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
-    """A local model runtime of one answer, on a real socket: Chat Completions as server-sent events."""
-    requests: list[dict[str, Any]] = []
+@pytest.mark.parametrize(
+    ("address", "settings", "signals"),
+    [
+        (
+            "HERMES_URL",
+            {"HERMES_SESSION_KEY": "front-desk"},
+            {"x-hermes-session-id": "patter-call-CA1", "x-hermes-session-key": "front-desk"},
+        ),
+        ("OPENCLAW_URL", {"OPENCLAW_AGENT": "front-desk"}, {"x-openclaw-session-key": "CA1"}),
+    ],
+    ids=["hermes", "openclaw"],
+)
+async def test_hermes_tells_the_gateway_which_call_it_is(
+    monkeypatch: pytest.MonkeyPatch, address: str, settings: dict[str, str], signals: dict[str, str]
+) -> None:
+    desk = example("hermes")
+    monkeypatch.setattr(desk, "MoonshineSTT", ScriptedSTT)
+    monkeypatch.setattr(desk, "HibariTTS", ScriptedTTS)
+    for name in ("HERMES_URL", "HERMES_SESSION_KEY", "OPENCLAW_URL", "OPENCLAW_AGENT"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    async with open_endpoint(streams(*says("Room ", "four."))) as far:
+        monkeypatch.setenv(address, far.url)
+        agent = desk.make_agent(patter())
+        async with agent.llm.open() as live:
+            assert text(await hear(live, call_id="CA1")) == "Room four."
+    (request,) = far.requests
+    assert request.body["user"] == "patter-call-CA1"
+    assert {name: request.headers.get(name) for name in signals} == signals
 
-    async def answer(stream: trio.SocketStream) -> None:
-        received = b""
-        while b"\r\n\r\n" not in received:
-            received += await stream.receive_some()
-        head, _, body = received.partition(b"\r\n\r\n")
-        lengths = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
-        while len(body) < int(lengths[0].partition(b":")[2]):
-            body += await stream.receive_some()
-        requests.append(json.loads(body))
-        events = [json.dumps({"choices": [{"delta": {"content": token}}]}) for token in tokens]
-        events += [json.dumps({"choices": [{"delta": {}, "finish_reason": "stop"}]}), "[DONE]"]
-        sent = "".join(f"data: {event}\n\n" for event in events).encode()
-        await stream.send_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n")
-        await stream.send_all(b"Content-Length: %d\r\nConnection: close\r\n\r\n%s" % (len(sent), sent))
 
-    async with trio.open_nursery() as nursery:
-        (listener,) = await trio.open_tcp_listeners(0, host="127.0.0.1")
-        nursery.start_soon(trio.serve_listeners, answer, [listener])
-        yield f"http://127.0.0.1:{listener.socket.getsockname()[1]}/v1", requests
-        nursery.cancel_scope.cancel()
+def test_hermes_holds_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = example("hermes")
+    monkeypatch.setattr(desk, "MoonshineSTT", ScriptedSTT)
+    monkeypatch.setattr(desk, "HibariTTS", ScriptedTTS)
+    agent = attrs.evolve(desk.make_agent(patter()), llm=ScriptedLLM(["Room four."]), vad=ScriptedVAD())
+    outcome = ring(agent, Caller().waits_for_agent().says("Which room?").waits_for_agent().hangs_up())
+    assert outcome.heard == "Hello, this is the front desk. Room four."
+
+
+def test_local_model_answers_what_it_knows_and_asks_for_the_rest() -> None:
+    bakery = example("local_model")
+    model = ScriptedLLM(["A loaf is four dollars."])
+    agent = scripted(on_message=bakery.Desk(model).answer)
+    outcome = ring(
+        agent,
+        Caller()
+        .says("When are you open?")
+        .waits_for_agent()
+        .says("And a loaf of rye?")
+        .waits_for_agent()
+        .hangs_up(),
+    )
+    assert outcome.heard == f"{bakery.HOURS} A loaf is four dollars."
+    (request,) = model.requests
+    assert [message["content"] for message in request.messages] == [
+        bakery.PROMPT,
+        "When are you open?",
+        bakery.HOURS,
+        "And a loaf of rye?",
+    ]
+
+
+async def test_local_model_asks_the_runtime(monkeypatch: pytest.MonkeyPatch) -> None:
+    bakery = example("local_model")
+    async with open_endpoint(streams(*says("Four ", "dollars."))) as runtime:
+        monkeypatch.setenv("LLM_URL", runtime.url)
+        async with bakery.language_model().open() as live:
+            event = {"text": "And a loaf?", "history": [], "call_id": "CA1"}
+            assert await bakery.Desk(live).answer(event) == "Four dollars."
+    assert runtime.requests[0].body["max_tokens"] == 120
+    assert "authorization" not in runtime.requests[0].headers
 
 
 def test_embed_in_a_trio_service() -> None:

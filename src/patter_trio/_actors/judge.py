@@ -7,10 +7,10 @@ import logging
 import attrs
 import trio
 
+from .._foreign import foreign
 from ..abc import TurnDetector
 from ..errors import ProviderError
 from ..events import TurnWindow
-from .foreign import foreign
 
 __all__ = ["Question", "Verdict", "judge"]
 

@@ -8,6 +8,7 @@ from typing import Any
 import attrs
 import trio
 
+from .._foreign import call_back
 from .._tools.contracts import ToolOutcome
 from .._turns.cancelled import CancelReport
 from .._turns.endpointing import Utterance
@@ -38,7 +39,6 @@ from ..events import (
     UtterancePassedOver,
 )
 from .channels import LossySender
-from .foreign import call_back
 
 __all__ = ["Listener", "Reporter", "WallClock", "observe"]
 

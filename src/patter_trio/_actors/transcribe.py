@@ -8,10 +8,10 @@ from collections import deque
 import attrs
 import trio
 
+from .._foreign import foreign
 from ..abc import STTProvider
 from ..errors import AuthenticationError, PatterConfigError, RecognizerError
 from ..events import AudioFormat, CallInfo, HearingItem, SpeechAudio, SpeechEnded, SpeechStarted, Transcript
-from .foreign import foreign
 
 __all__ = ["Reconnection", "transcribe"]
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import trio
 
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from ..errors import ProviderError
 
 __all__ = ["NO_ANSWER", "Asking", "NoAnswer"]

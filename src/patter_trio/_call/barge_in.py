@@ -17,9 +17,9 @@ import attrs
 import trio
 
 from .._actors.channels import Level
-from .._actors.foreign import call_back
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
+from .._foreign import call_back
 from .._turns.edges import CallerSpeech
 from .._turns.endpointing import CallerWords
 from ..abc import BargeInStrategy

@@ -7,7 +7,7 @@ import logging
 import trio
 
 from .._actors.channels import Level
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from .._turns.compaction import Compaction, CompactionConfig, plan_compaction
 from .._turns.history import History
 from ..abc import LLMProvider

@@ -10,10 +10,10 @@ import attrs
 import trio
 
 from .._actors.channels import Level
-from .._actors.foreign import foreign, unwrapped
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
 from .._actors.ticker import Ticker
+from .._foreign import foreign, unwrapped
 from .._text.prompt import GO_ON, fill
 from .._text.sentences import SentenceChunker
 from .._turns.endpointing import Utterance

@@ -10,13 +10,13 @@ import trio
 
 from .._actors.channels import Level
 from .._actors.fill import fill
-from .._actors.foreign import foreign
 from .._actors.generate import generate
 from .._actors.leg import Leg
 from .._actors.observe import Reporter
 from .._actors.play import play
 from .._actors.synthesize import synthesize
 from .._actors.ticker import Ticker
+from .._foreign import foreign
 from .._text.sentences import SentenceChunker
 from ..abc import Voice
 from ..errors import LanguageModelError, ProviderError, VoiceError

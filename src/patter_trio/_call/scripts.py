@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from .._text.repetition import Repetition
 from .._text.sentences import Break
 from .._tools.contracts import ToolCall

@@ -217,7 +217,11 @@ def _refusal(host: str, error: Exception) -> PatterError:
         status = error.response.status_code
         said = bytes(error.response.body or b"")[:_QUOTED].decode("utf-8", "replace").strip()
         text = f"{host} refused the WebSocket with {status} {error.response.reason_phrase}"
-        kind = {401: AuthenticationError, 403: AuthenticationError, 429: RateLimitError}
+        kind: dict[int, type[PatterError]] = {
+            401: AuthenticationError,
+            403: AuthenticationError,
+            429: RateLimitError,
+        }
         return kind.get(status, PatterConnectionError)(f"{text}: {said}" if said else text)
     if isinstance(error.__cause__, EOFError):
         return PatterConnectionError(f"{host} broke off the opening handshake")

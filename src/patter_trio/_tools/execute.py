@@ -14,7 +14,7 @@ from urllib.parse import quote
 import msgspec
 import trio
 
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from ..errors import PatterConfigError, ToolError
 from .breaker import CircuitBreaker, Refusal
 from .contracts import Progress, ToolCall, ToolContext, ToolOutcome, WebhookTransport

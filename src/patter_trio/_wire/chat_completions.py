@@ -3,12 +3,13 @@
 The body is server-sent events: ``data: <JSON chunk>`` lines, comments that begin with ``:``, and in the end
 ``data: [DONE]``, which some servers forget. Tolerated as seen in the field: a tool call whole in one chunk,
 its ``index`` missing or always 0, its ``id`` or name repeated, its arguments as an object; usage on any
-chunk, or on each; ``null`` wherever something is optional. Reasoning and padding are never text.
+chunk, or on each, or in Groq's ``x_groq``; ``null`` wherever something is optional. Reasoning and padding
+are never text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -16,13 +17,15 @@ import msgspec
 
 from ..errors import AuthenticationError, LanguageModelError, RateLimitError
 from ..events import LLMChunk
+from .rate_limits import seconds_to_wait
+from .said import said_by
 
 __all__ = ["ChatStream", "refusal_error"]
 
 _LINE_LIMIT = 1024 * 1024
 """Bytes without an end of line after which a peer is not streaming chat; real chunks are below 10 KiB."""
 
-_SAID_LIMIT = 500
+_GONE_CODES = ("model_not_found", "model_decommissioned", "model_not_available")
 
 
 class _Function(msgspec.Struct):
@@ -57,9 +60,15 @@ class _Usage(msgspec.Struct):
     prompt_tokens_details: _CachedTokens | None = None
 
 
+class _Groq(msgspec.Struct):
+    usage: _Usage | None = None
+    error: Any = None
+
+
 class _Chunk(msgspec.Struct):
     choices: list[_Choice] | None = None
     usage: _Usage | None = None
+    x_groq: _Groq | None = None
     error: Any = None
     status_code: int | None = None
 
@@ -108,7 +117,7 @@ class ChatStream:
         if self.ended:
             return
         if not self._finished:
-            raise LanguageModelError("the endpoint stopped in the middle of its answer")
+            raise LanguageModelError("the endpoint stopped in the middle of its answer", temporary=True)
         yield from self._end()
 
     def _read(self, line: bytes) -> Iterator[LLMChunk]:
@@ -125,15 +134,16 @@ class ChatStream:
             chunk = _decode(data)
         except (msgspec.MsgspecError, UnicodeDecodeError) as error:
             raise LanguageModelError(f"the endpoint streamed something that is no chunk: {error}") from error
-        if chunk.error:
+        failure = chunk.error or (chunk.x_groq and chunk.x_groq.error)
+        if failure:
             if chunk.status_code == 429:
-                raise RateLimitError(f"the endpoint gave up while streaming: {_said(chunk.error)}")
-            raise LanguageModelError(f"the endpoint failed while streaming: {_said(chunk.error)}")
+                raise RateLimitError(f"the endpoint gave up while streaming: {_said(failure)}")
+            raise LanguageModelError(f"the endpoint failed while streaming: {_said(failure)}", temporary=True)
         for choice in chunk.choices or ():
             if choice.delta is not None:
                 yield from self._read_delta(choice.delta)
             self._finished = self._finished or bool(choice.finish_reason)
-        self._usage = chunk.usage or self._usage
+        self._usage = chunk.usage or (chunk.x_groq and chunk.x_groq.usage) or self._usage
 
     def _read_delta(self, delta: _Delta) -> Iterator[LLMChunk]:
         # A refusal is what the model says in place of an answer: the caller must hear it, not silence.
@@ -190,8 +200,17 @@ def _arguments(given: Any) -> str:
     return given if isinstance(given, str) else msgspec.json.encode(given).decode()
 
 
-def refusal_error(status: int, body: bytes) -> AuthenticationError | RateLimitError | LanguageModelError:
-    """The exception for a request that was answered with ``status`` instead of a stream."""
+def refusal_error(
+    status: int, body: bytes, headers: Mapping[str, str] | None = None, *, model_hint: str | None = None
+) -> AuthenticationError | RateLimitError | LanguageModelError:
+    """The exception for a request that was answered with ``status`` instead of a stream.
+
+    Args:
+        status: the answer's status.
+        body: the beginning of its body.
+        headers: its headers, with names in lower case; they may say when to ask again.
+        model_hint: what to do when the endpoint does not have the model.
+    """
     said = _said(body.decode(errors="replace"))
     if status in (401, 403):
         # What it said may hold the key.
@@ -201,8 +220,15 @@ def refusal_error(status: int, body: bytes) -> AuthenticationError | RateLimitEr
             "the endpoint's account has no credit left (429)", hint="check its billing"
         )
     if status == 429:
-        return RateLimitError(f"the endpoint asks for fewer requests: {said}")
-    return LanguageModelError(f"the endpoint answered {status}: {said}")
+        return RateLimitError(
+            f"the endpoint asks for fewer requests: {said}", retry_after=seconds_to_wait(headers or {})
+        )
+    gone = status == 404 or any(code in said for code in _GONE_CODES)
+    return LanguageModelError(
+        f"the endpoint answered {status}: {said}",
+        hint=model_hint if gone else None,
+        temporary=status in (408, 409, 498) or status >= 500,
+    )
 
 
 def _said(error: Any) -> str:
@@ -211,8 +237,4 @@ def _said(error: Any) -> str:
         with suppress(msgspec.MsgspecError):  # plain text, or a page
             error = msgspec.json.decode(error)
     inner = error["error"] if isinstance(error, dict) and "error" in error else error
-    said = str(inner)
-    if isinstance(inner, dict) and "message" in inner:
-        code = inner.get("code") or inner.get("type")
-        said = f"{inner['message']} ({code})" if code else str(inner["message"])
-    return " ".join(said.split())[:_SAID_LIMIT]
+    return said_by(inner, "code", "type")

@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from .openai_compatible import OpenAICompatibleLLM
+from .anthropic import AnthropicLLM
+from .cerebras import CerebrasLLM
+from .custom import CustomLLM
+from .fallback import FallbackLLMProvider
+from .google import GoogleLLM
+from .groq import GroqLLM
+from .hermes import HermesLLM
+from .openai import OpenAILLM, OpenAILLMProvider
+from .openai_compatible import OpenAICompatibleLLM, OpenAICompatibleLLMProvider
+from .openclaw import OpenClawLLM
 
-__all__ = ["OpenAICompatibleLLM"]
+__all__ = [
+    "AnthropicLLM",
+    "CerebrasLLM",
+    "CustomLLM",
+    "FallbackLLMProvider",
+    "GoogleLLM",
+    "GroqLLM",
+    "HermesLLM",
+    "OpenAICompatibleLLM",
+    "OpenAICompatibleLLMProvider",
+    "OpenAILLM",
+    "OpenAILLMProvider",
+    "OpenClawLLM",
+]

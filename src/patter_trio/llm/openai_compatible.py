@@ -1,184 +1,91 @@
 """Any endpoint that speaks OpenAI's Chat Completions: vLLM, Ollama, LM Studio, llama.cpp, a gateway.
 
-The wire: ``POST {base_url}/chat/completions`` with ``stream: true`` answers with server-sent events, one
-JSON chunk each, the last one ``[DONE]``; with ``stream_options.include_usage`` the chunk before that one
-has no choices and the token counts. HTTP/1.1 only: a stream that is cancelled on HTTP/2 runs on at the far
-end and is billed.
+Runtimes that remember a conversation of their own are told which call it is by up to three signals, each of
+its own and none by default: the ``user`` field, a header with the session's id, a header with a memory key.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 import attrs
-import httpx2
-import trio
 
-from .._net.http import open_body, read_beginning
-from .._wire.chat_completions import ChatStream, refusal_error
-from ..errors import LanguageModelError, PatterConfigError
-from ..events import LLMChunk, Message
+from ..errors import PatterConfigError
+from ..events import Message
+from ._checks import check_header, optional, texts
+from ._models import Retired
+from ._provider import OpenAILLMProvider
 
-__all__ = ["LLM", "OpenAICompatibleLLM"]
-
-# Local runtimes are often started without a key; this is what their users write for none.
-_NO_KEY = "EMPTY"
-
-# A warm connection must outlive the caller's pauses; the library's own 5 s does not.
-_KEEPALIVE_SECONDS = 120.0
-
-# After [DONE] the body should end; a far end that keeps it open costs its connection, not the caller's time.
-_TAIL_SECONDS = 0.25
-
-# More than any error object has; longer bodies are hung up on.
-_ERROR_BYTES = 16 * 1024
-
-
-def _stripped(key: str) -> str:
-    return key.strip()
+__all__ = ["LLM", "OpenAICompatibleLLM", "OpenAICompatibleLLMProvider"]
 
 
 @attrs.frozen(kw_only=True)
-class OpenAICompatibleLLM:
+class OpenAICompatibleLLM(OpenAILLMProvider):
     """A model behind an OpenAI-compatible endpoint.
 
+    All settings of :class:`~patter_trio.OpenAILLMProvider`; ``base_url`` and ``model`` have no default.
+    ``api_key`` comes from ``OPENAI_COMPATIBLE_API_KEY`` when left out; ``"EMPTY"`` or none at all sends no
+    ``Authorization`` header.
+
     Args:
-        base_url: the endpoint up to and including ``/v1``.
-        model: the model's name at that endpoint.
-        api_key: the key, from ``OPENAI_COMPATIBLE_API_KEY`` when left out; ``"EMPTY"`` or none at all
-            sends no ``Authorization`` header.
-        timeout: seconds of silence after which a request is given up; connecting has at most 10 s of it.
-        extra_headers: sent with every request.
-        extra_body: added to every request body: sampling parameters such as ``temperature``.
+        session_user_prefix: sends ``user`` as this and the call's id.
+        session_id_header: a header that carries the call's id in each of its requests.
+        session_id_prefix: what stands before the id in that header.
+        session_key_header: a header that carries ``session_key``.
+        session_key: the scope of the runtime's long-term memory, the same for all calls; empty or None sends
+            no header. It is a secret.
 
     Raises:
-        PatterConfigError: ``base_url`` or ``model`` is missing, or a value cannot be right.
+        PatterConfigError: ``base_url`` or ``model`` is missing, or a setting cannot be right.
     """
 
-    base_url: str
-    model: str
-    api_key: str = attrs.field(
-        # A key that was read from a file has an end of line; as a header it would be refused, and shown.
-        factory=lambda: os.environ.get("OPENAI_COMPATIBLE_API_KEY", _NO_KEY),
-        converter=_stripped,
-        repr=False,
-    )
-    timeout: float = 60.0
-    extra_headers: Mapping[str, str] = attrs.field(factory=dict[str, str], repr=False)  # keys, at some
-    extra_body: Mapping[str, Any] = attrs.field(factory=dict[str, Any])
+    provider_name: ClassVar[str] = "openai_compatible"
+    key_names: ClassVar[tuple[str, ...]] = ("OPENAI_COMPATIBLE_API_KEY",)
+    key_required: ClassVar[bool] = False
+    # A name means what the endpoint's owner says it means.
+    retired: ClassVar[Mapping[str, Retired]] = {}
+    quick_effort: ClassVar[Mapping[str, str]] = {}
+    stream_options: ClassVar[Mapping[str, Any]] = {"include_usage": True}
+    renames_max_tokens: ClassVar[bool] = False
+
+    # Whoever leaves them out is told by the checks, as with every other setting.
+    base_url: str = attrs.field(default="")
+    model: str = attrs.field(default="")
+    session_user_prefix: str | None = attrs.field(default=None, validator=optional(texts))
+    session_id_header: str | None = attrs.field(default=None, validator=optional(texts))
+    session_id_prefix: str = ""
+    session_key_header: str | None = attrs.field(default=None, validator=optional(texts))
+    session_key: str | None = attrs.field(default=None, repr=False)
 
     def __attrs_post_init__(self) -> None:
-        if not _is_web_address(self.base_url):
-            raise PatterConfigError(
-                f"base_url={self.base_url!r} is not a web address", hint="like http://localhost:11434/v1"
-            )
-        if not self.model:
-            raise PatterConfigError("model= is missing")
-        if not (self.api_key.isascii() and self.api_key.isprintable()):
-            raise PatterConfigError("api_key= holds characters that no key has")
-        if not self.timeout > 0:
-            raise PatterConfigError(f"timeout={self.timeout!r} must be seconds above 0")
+        super().__attrs_post_init__()
+        if self.session_key and not self.session_key_header:
+            raise PatterConfigError("session_key= goes nowhere", hint="pass session_key_header= too")
+        if self.session_key is not None:
+            check_header("session_key", self.session_key)
+        if self.session_id_prefix and not self.session_id_header:
+            raise PatterConfigError("session_id_prefix= goes nowhere", hint="pass session_id_header= too")
+        if self.session_user_prefix and self.user:
+            raise PatterConfigError("user= and session_user_prefix= are both given", hint="keep one of them")
 
-    @property
-    def name(self) -> str:
-        """``openai_compatible``."""
-        return "openai_compatible"
+    def request_body(
+        self, messages: Sequence[Message], tools: Sequence[Mapping[str, Any]] | None, call_id: str | None
+    ) -> dict[str, Any]:
+        """The body of a request, with the call as ``user`` where that is asked for."""
+        body = super().request_body(messages, tools, call_id)
+        if self.session_user_prefix and call_id:
+            body.setdefault("user", f"{self.session_user_prefix}{call_id}")
+        return body
 
-    @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Connected]:
-        """One HTTP client for all calls of a session, its connections kept warm between turns."""
-        headers = dict(self.extra_headers)
-        if self.api_key and self.api_key != _NO_KEY:
-            headers["Authorization"] = f"Bearer {self.api_key}"
-        async with httpx2.AsyncClient(
-            headers=headers,
-            timeout=httpx2.Timeout(self.timeout, connect=min(self.timeout, 10.0)),
-            limits=httpx2.Limits(max_connections=None, keepalive_expiry=_KEEPALIVE_SECONDS),
-            http2=False,
-        ) as client:
-            yield _Connected(self, client)
+    def request_headers(self, call_id: str | None) -> dict[str, str]:
+        """The headers that tell the runtime which call and whose memory it is."""
+        headers = {}
+        if self.session_id_header and call_id:
+            headers[self.session_id_header] = f"{self.session_id_prefix}{call_id}"
+        if self.session_key_header and self.session_key:
+            headers[self.session_key_header] = self.session_key
+        return headers
 
 
-@attrs.frozen
-class _Connected:
-    """The model with its HTTP client."""
-
-    settings: OpenAICompatibleLLM
-    client: httpx2.AsyncClient
-
-    @property
-    def name(self) -> str:
-        """The provider's name."""
-        return self.settings.name
-
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self.settings.model
-
-    def stream(
-        self,
-        messages: Sequence[Message],
-        tools: Sequence[Mapping[str, Any]] | None = None,
-        *,
-        call_id: str | None = None,
-    ) -> AbstractAsyncContextManager[AsyncIterable[LLMChunk]]:
-        """Streams the answer; leaving closes the request at once.
-
-        Raises:
-            AuthenticationError: the key was refused (401, 403).
-            RateLimitError: too many requests (429).
-            LanguageModelError: anything else went wrong.
-        """
-        body: dict[str, Any] = {
-            "model": self.model,
-            "messages": list(messages),
-            "stream": True,
-            "stream_options": {"include_usage": True},
-            **self.settings.extra_body,
-        }
-        if tools:
-            body["tools"] = list(tools)
-        return self._stream(body)
-
-    @trio.as_safe_channel
-    async def _stream(self, body: dict[str, Any]) -> AsyncGenerator[LLMChunk, None]:
-        url = f"{self.settings.base_url.rstrip('/')}/chat/completions"
-        answer = ChatStream()
-        try:
-            async with (
-                self.client.stream("POST", url, json=body) as response,
-                open_body(response) as received,
-            ):
-                if response.status_code != 200:
-                    raise refusal_error(response.status_code, await read_beginning(received, _ERROR_BYTES))
-                async for data in received:
-                    for chunk in answer.feed(data):
-                        yield chunk
-                    if answer.ended:
-                        break
-                for chunk in answer.finish():
-                    yield chunk
-                with trio.move_on_after(_TAIL_SECONDS):
-                    async for _ in received:
-                        pass
-        except httpx2.TimeoutException as error:
-            raise LanguageModelError(f"{self.model} at {url} was silent for too long") from error
-        except httpx2.ConnectError as error:
-            raise LanguageModelError(f"{self.model} at {url} cannot be reached: {error}") from error
-        except httpx2.HTTPError as error:
-            raise LanguageModelError(f"{self.model} at {url} broke off: {error}") from error
-
-
-def _is_web_address(url: str) -> bool:
-    try:
-        parts = httpx2.URL(url)
-    except httpx2.InvalidURL:
-        return False
-    return parts.scheme in ("http", "https") and bool(parts.host)
-
-
-LLM = OpenAICompatibleLLM
+LLM = OpenAICompatibleLLMProvider = OpenAICompatibleLLM

@@ -21,7 +21,7 @@ import attrs
 import httpx2
 import trio
 
-from .._actors.foreign import foreign
+from .._foreign import foreign
 from .._net.guard import check_headers, check_url, open_guarded_client
 from .._tools.definition import Tool
 from ..errors import (

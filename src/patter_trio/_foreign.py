@@ -1,6 +1,6 @@
 """The border to code that is not ours: providers and callbacks of users.
 
-This is the one place inside a call where any exception is caught. What a provider raises becomes a typed
+This is the one place around a call where any exception is caught. What a provider raises becomes a typed
 error of this package; what a callback raises is logged and forgotten.
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 import trio
 
-from ..errors import PatterError, ProviderError
+from .errors import PatterError, ProviderError
 
 __all__ = ["call_back", "foreign", "unwrapped"]
 
