@@ -3,7 +3,7 @@
 The name is resolved once, every address it has is checked, and the connection goes to one of those that
 were: nobody can answer the check with one address and the connection with another. TLS and the ``Host``
 header keep the name. Redirects are not followed, no proxy is used (it would resolve for itself), and no
-other scheme than HTTP is spoken.
+other scheme than HTTP is spoken. ``guarded_websocket.py`` does the same for WebSockets.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import logging
 import re
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, TypeVar
 
 import httpcore2
 import httpx2
@@ -29,8 +29,10 @@ __all__ = [
     "BlockedAddressError",
     "check_headers",
     "check_url",
+    "first_to_answer",
     "open_guarded_client",
     "resolve_public",
+    "system_tls",
     "url_problem",
 ]
 
@@ -43,19 +45,23 @@ _PATIENCE_SECONDS = 2.0
 
 _KEEPALIVE_SECONDS = 120.0
 
+_HTTP = ("http", "https")
+
+StreamT = TypeVar("StreamT")
+
 
 class BlockedAddressError(PatterConnectionError):
     """A name leads to an address that may not be called."""
 
 
-def url_problem(url: str, *, allow_private: bool = False) -> str | None:
+def url_problem(url: str, *, allow_private: bool = False, schemes: tuple[str, ...] = _HTTP) -> str | None:
     """What forbids a web address as it is written, or ``None``; no name is resolved for this."""
     try:
         parts = httpx2.URL(url)
     except (httpx2.InvalidURL, TypeError, ValueError):
         return "it is not a web address"
-    if parts.scheme not in ("http", "https"):
-        return "only http and https are called"
+    if parts.scheme not in schemes:
+        return f"only {' and '.join(schemes)} are called"
     if not parts.host:
         return "it names no host"
     return _host_problem(parts.host, allow_private)
@@ -70,13 +76,19 @@ def _host_problem(host: str, allow_private: bool) -> str | None:
     return f"its host is {why}" if why else None
 
 
-def check_url(url: str, *, allow_private: bool = False, what: str = "the web address") -> None:
+def check_url(
+    url: str,
+    *,
+    allow_private: bool = False,
+    what: str = "the web address",
+    schemes: tuple[str, ...] = _HTTP,
+) -> None:
     """Refuses an address that may not be called, as it is written.
 
     Raises:
         PatterConfigError: it may not be called. The address itself is not shown: it may hold keys.
     """
-    problem = url_problem(url, allow_private=allow_private)
+    problem = url_problem(url, allow_private=allow_private, schemes=schemes)
     if problem:
         private = problem.endswith("private")
         raise PatterConfigError(
@@ -131,6 +143,26 @@ async def resolve_public(host: str, port: int, *, allow_private: bool = False) -
     return addresses
 
 
+async def first_to_answer(
+    addresses: list[str],
+    deadline: float,
+    connect: Callable[[str, float], Awaitable[StreamT]],
+    failures: tuple[type[Exception], ...],
+    failure: Exception,
+) -> StreamT:
+    """Connects to the addresses in turn until one answers; ``failure`` stands for no time to try any."""
+    for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
+        patience = deadline - trio.current_time()
+        patience = min(patience, _PATIENCE_SECONDS) if left else patience
+        if patience <= 0:
+            break
+        try:
+            return await connect(address, patience)
+        except failures as error:
+            failure = error
+    raise failure
+
+
 class _GuardedBackend(httpcore2.AsyncNetworkBackend):
     """Opens connections to checked addresses only."""
 
@@ -153,24 +185,20 @@ class _GuardedBackend(httpcore2.AsyncNetworkBackend):
                 addresses = await resolve_public(host, port, allow_private=self._allow_private)
             except (OSError, BlockedAddressError) as error:
                 raise httpcore2.ConnectError(str(error)) from error
-        failure: Exception = httpcore2.ConnectTimeout("resolving the name took too long")
-        for left, address in zip(range(len(addresses) - 1, -1, -1), addresses, strict=True):
-            patience = deadline - trio.current_time()
-            patience = min(patience, _PATIENCE_SECONDS) if left else patience
-            if patience <= 0:
-                break
-            try:
-                stream: httpcore2.AsyncNetworkStream = await self._inner.connect_tcp(
-                    address,
-                    port,
-                    timeout=None if patience == float("inf") else patience,
-                    local_address=local_address,
-                    socket_options=socket_options,
-                )
-                return stream
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure
+
+        async def connect(address: str, patience: float) -> httpcore2.AsyncNetworkStream:
+            stream: httpcore2.AsyncNetworkStream = await self._inner.connect_tcp(
+                address,
+                port,
+                timeout=None if patience == float("inf") else patience,
+                local_address=local_address,
+                socket_options=socket_options,
+            )
+            return stream
+
+        late = httpcore2.ConnectTimeout("resolving the name took too long")
+        failures = (httpcore2.ConnectError, httpcore2.ConnectTimeout)
+        return await first_to_answer(addresses, deadline, connect, failures, late)
 
     async def connect_unix_socket(
         self, path: str, timeout: float | None = None, socket_options: Iterable[Any] | None = None
@@ -186,7 +214,7 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
 
     def __init__(self, backend: httpcore2.AsyncNetworkBackend) -> None:
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_ssl_context(),
+            ssl_context=system_tls(),
             max_connections=None,
             keepalive_expiry=_KEEPALIVE_SECONDS,
             http1=True,
@@ -196,7 +224,8 @@ class _GuardedTransport(httpx2.AsyncHTTPTransport):
 
 
 @functools.cache
-def _ssl_context() -> ssl.SSLContext:
+def system_tls() -> ssl.SSLContext:
+    """The certificates that this machine trusts."""
     # Loading the certificates blocks for tens of milliseconds: once per process, not per client.
     return httpx2.create_ssl_context(trust_env=True)
 
