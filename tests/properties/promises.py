@@ -70,11 +70,12 @@ def history_is_what_the_ear_heard(call: Played) -> Iterator[str]:
     slack = _slack(call)
     missing, invented = Counter(heard) - Counter(remembered), Counter(remembered) - Counter(heard)
     missing -= Counter(_ended_with_the_sound(call))
+    invented -= Counter(_nearly_heard(call))
     if _stalled(call):  # what it plays late, after its last mark was given up, nobody can know
         missing = Counter[str]()
     if call.scenario.line.loss:
         invented = Counter[str]()
-    elif slack == 0 and not invented and not _is_within(remembered, heard):
+    elif slack == 0 and not invented and not _is_within(remembered, _heard(call, nearly=True)):
         yield f"in another order: {remembered} and not {heard}"
     unproved = slack + _unproved(call)
     if missing.total() > unproved:
@@ -89,6 +90,7 @@ def the_model_is_told_only_what_was_heard(call: Played) -> Iterator[str]:
         return
     for number, asked in enumerate(call.asked):
         unheard = Counter(asked.words_of("assistant")) - Counter(asked.ear_words)
+        unheard -= Counter(_nearly_heard(call))
         if unheard.total() > _slack(call) + _unplayed(call):
             yield f"request {number} holds {list(unheard.elements())}"
 
@@ -196,7 +198,7 @@ def the_agent_is_never_silent_for_good(call: Played) -> Iterator[str]:
     owed = [asked.reply for asked in call.asked if asked.request.messages[-1]["content"] == question]
     greeting = " ".join(f"g{n}" for n in range(call.scenario.greeting))
     missing = [Counter(reply.split()) - Counter(_heard(call)) for reply in owed or [greeting]]
-    if all(words.total() > _slack(call) for words in missing):
+    if all(words.total() > _slack(call) + _unplayed(call) for words in missing):
         yield f"{PATIENCE:g} s of silence and never said: {list(missing[-1])}"
     asked = set(call.asked[-1].words_of("user")) if call.asked else set[str]()
     for event in call.events:
@@ -244,8 +246,9 @@ def _history(call: Played, role: str) -> list[str]:
     return [word for entry in entries if entry.role == role for word in entry.text.split()]
 
 
-def _heard(call: Played) -> list[str]:
-    return [word.text for word in call.outcome.ear.words if word.complete]
+def _heard(call: Played, *, nearly: bool = False) -> list[str]:
+    also = set(_nearly_heard(call)) if nearly else set[str]()
+    return [word.text for word in call.outcome.ear.words if word.complete or word.text in also]
 
 
 def _stalled(call: Played) -> bool:
@@ -268,6 +271,16 @@ def _ended_with_the_sound(call: Played) -> list[str]:
             any(end - 1e-6 <= word.end <= end + 0.021 for end in ends)
             or (alone and word.end >= call.outcome.ear.words[-1].end - blind - 0.06)
         )
+    ]
+
+
+def _nearly_heard(call: Played) -> list[str]:
+    """Words of which a clear took the last frame or two: our clock is believed to 30 ms."""
+    length = 1 / call.scenario.tts["words_per_second"]
+    return [
+        word.text
+        for word in call.outcome.ear.words
+        if not word.complete and word.start + length - word.end <= 0.041
     ]
 
 
@@ -299,11 +312,13 @@ def _slack(call: Played) -> int:
 def _unplayed(call: Played) -> int:
     """How many words may be remembered although a stalled carrier had not played them.
 
-    One that stalls for so long that echoes are given up looks like one that never echoes.
+    One that stalls for so long that echoes are given up looks like one that never echoes; of one that loses
+    or delays echoes, the clock is believed in a short stall, too.
     """
     line = call.scenario.line
     stalled = sum(seconds for what, seconds in call.scenario.steps if what == "stalls")
-    if stalled + 2 * (line.one_way_delay_ms + line.jitter_ms) / 1000 < _GIVEN_UP:
+    reliable = not (line.marks_lost or line.marks_late)
+    if reliable and stalled + 2 * (line.one_way_delay_ms + line.jitter_ms) / 1000 < _GIVEN_UP:
         return 0
     words: float = stalled * call.scenario.tts["words_per_second"]
     return math.ceil(words)
