@@ -384,3 +384,34 @@ class Carrier(Protocol):
     def open_wire(self) -> MediaWire:
         """The protocol of one media stream."""
         ...
+
+
+@runtime_checkable
+class CallActions(Protocol):
+    """What a carrier can do to a running call besides its media stream; returning means that it was done.
+
+    A carrier that can, is one of these too: ``isinstance(carrier, CallActions)`` says so once it is open.
+    Both raise what the carrier answers, never a part of a credential:
+
+    * :class:`PatterConfigError`: the request cannot be meant, nothing was asked;
+    * :class:`AuthenticationError`: the credentials were refused;
+    * :class:`RateLimitError`: the carrier asks for fewer requests;
+    * :class:`ProviderError`: it refuses, with its own code and words;
+    * :class:`PatterConnectionError`: it was not reached, or did not answer in time;
+    * :class:`RemoteProtocolError`: its answer cannot be understood.
+
+    After the last two, and after a cancellation, it may have been done all the same.
+    """
+
+    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
+        """Connects the caller to ``number``; the media stream ends: nothing of the agent is heard any more.
+
+        ``caller_id`` is the number shown there, the caller's own where it is left out. Never asked twice:
+        a repetition would dial again. When the number does not answer, the carrier tells the caller and ends
+        the call.
+        """
+        ...
+
+    async def hang_up(self, call_id: str) -> None:
+        """Ends the call; one that is over already is no error."""
+        ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import attrs
@@ -126,7 +127,8 @@ class _Conversation:
         await trio.sleep(after)
         self._turns += 1
         turn = self._turns
-        with trio.CancelScope() as self._turn:
+        # A carrier may take the call away in the middle of a word.
+        with suppress(trio.BrokenResourceError), trio.CancelScope() as self._turn:
             self._speaking = True
             sound = speak_words(text, serial=turn)
             began = trio.current_time()

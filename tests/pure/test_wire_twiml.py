@@ -1,17 +1,22 @@
 from __future__ import annotations
 
+from typing import Any
 from xml.etree.ElementTree import Element, fromstring
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
 from patter_trio._wire.twiml import (
     Answer,
+    DialAnswer,
     HangUp,
     Refusal,
     SayAnswer,
     StreamAnswer,
     connect_stream,
+    dial,
     parse_answer,
     reject,
     say_and_hangup,
@@ -177,3 +182,75 @@ LAUGHS = (
 def test_documents_that_the_carrier_would_not_follow(xml: str) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_answer(xml)
+
+
+# --- transfers ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("sip", [False, True])
+@pytest.mark.parametrize("caller_id", ["", "+15550001234"])
+def test_a_transfer_is_written_as_by_the_carriers_own_builder(sip: bool, caller_id: str) -> None:
+    theirs = VoiceResponse()
+    call = theirs.dial(timeout=25, **({"caller_id": caller_id} if caller_id else {}))
+    number = "sip:desk@pbx.example.test" if sip else "+15550109999"
+    (call.sip if sip else call.number)(number)
+    theirs.say(AWKWARD, language="de-DE")
+    theirs.hangup()
+    ours = dial(number, afterwards=AWKWARD, caller_id=caller_id, language="de-DE", ring_seconds=25)
+    assert same(ours, theirs)
+    # XML's own line ends and edges are what a reader gives back.
+    assert parse_answer(ours) == DialAnswer(number, AWKWARD.strip(), caller_id, "de-DE", 25)
+
+
+@pytest.mark.parametrize(
+    ("fields", "complaint"),
+    [
+        ({"number": "911"}, "transferred"),
+        ({"caller_id": "anonymous"}, "shown"),
+        ({"language": "de_DE"}, "language"),
+        ({"ring_seconds": 4}, "ring"),
+        ({"ring_seconds": 601}, "ring"),
+        ({"afterwards": " "}, "nothing to say"),
+        ({"afterwards": "\x00"}, "control character"),
+        ({"afterwards": "&" * 800}, "4000"),
+    ],
+)
+def test_a_transfer_that_the_carrier_would_not_follow_is_refused(
+    fields: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(PatterConfigError, match=complaint):
+        dial(**{"number": "+15550109999", "afterwards": "Goodbye.", **fields})
+
+
+@given(number=st.text() | st.from_regex(r"(\+|sip:)[1-9a-z@;.&<>]{1,20}"))
+def test_whatever_a_number_holds_one_number_is_dialled_or_none(number: str) -> None:
+    try:
+        document = dial(number, afterwards="Goodbye.")
+    except PatterConfigError:
+        return
+    assert parse_answer(document) == DialAnswer(number, "Goodbye.", "", "en-US", 20)
+
+
+@pytest.mark.parametrize(
+    "verbs",
+    [
+        "<Dial/>",
+        "<Dial>+15550109999</Dial>",
+        "<Dial><Conference>room</Conference></Dial>",
+        "<Dial><Number>911</Number></Dial>",
+        "<Dial timeout='x'><Number>+15550109999</Number></Dial>",
+        "<Dial callerId='anonymous'><Number>+15550109999</Number></Dial>",
+        "<Dial action='https://voice.example.test'><Number>+15550109999</Number></Dial>",
+        "<Dial><Number>+15550109999</Number><Number>+15550109998</Number></Dial>",
+        "<Dial><Number>+15550109999</Number></Dial><Redirect/>",
+        "<Dial><Number>+15550109999</Number></Dial><Say>a</Say><Say>b</Say>",
+    ],
+)
+def test_a_transfer_that_is_not_followed_here_is_refused(verbs: str) -> None:
+    with pytest.raises(RemoteProtocolError):
+        parse_answer(f"<Response>{verbs}</Response>")
+
+
+def test_a_bare_transfer_is_read_with_the_carriers_defaults() -> None:
+    verbs = "<Dial><Number>+15550109999</Number></Dial>"
+    assert parse_answer(f"<Response>{verbs}</Response>") == DialAnswer("+15550109999", "", "", "en-US", 30)

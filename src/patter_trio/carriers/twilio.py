@@ -1,25 +1,31 @@
-"""Twilio: signed form webhooks, TwiML answers, media streams."""
+"""Twilio: signed form webhooks, TwiML answers, media streams, and actions on running calls by REST."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from urllib.parse import parse_qsl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
 from .._wire.signatures import HMAC_SHA1, HMAC_SHA256, Algorithm, read_signature_settings, verify_twilio
 from .._wire.twilio import CALL_SID, TwilioWire
-from .._wire.twiml import connect_stream, reject
+from .._wire.twiml import THIS_MACHINE, connect_stream, dial, reject
 from ..abc import WebhookRequest
 from ..errors import PatterConfigError, RemoteProtocolError, SignatureError
 from ..events import CallInfo
+from ._twilio_calls import RunningCalls, open_running_calls
 
 __all__ = ["Carrier", "Twilio"]
 
 _ACCOUNT_SID = re.compile(r"AC[0-9a-f]{32}")
 _CALL_SID = re.compile(CALL_SID)
+_API_KEY = re.compile(r"SK[0-9a-f]{32}")
+
+# So that the whole document of a transfer is within the carrier's limit, whatever has to be escaped.
+_LONGEST_SENTENCE = 400
 
 
 def _account_sid(given: str | None) -> str | None:
@@ -52,6 +58,37 @@ def _check_keys(twilio: Twilio, attribute: attrs.Attribute[Mapping[str, str]], v
         raise PatterConfigError(f"{attribute.name} must map ids of keys to their secrets")
 
 
+def _check_base_url(twilio: Twilio, attribute: attrs.Attribute[str], value: object) -> None:
+    try:
+        parts = urlsplit(value if isinstance(value, str) else "")
+        host, _ = parts.hostname, parts.port
+    except ValueError:
+        host, parts = None, urlsplit("")
+    if (
+        not host
+        or parts.scheme not in ("http", "https")
+        or parts.query
+        or parts.fragment
+        or "@" in parts.netloc
+    ):
+        # Not shown: it may hold credentials.
+        raise PatterConfigError(
+            "base_url must be a web address and no more", hint="like https://api.twilio.com"
+        )
+    if parts.scheme == "http" and host not in THIS_MACHINE:
+        raise PatterConfigError("base_url must be https://: the credentials go there")
+
+
+def _check_timeout(twilio: Twilio, attribute: attrs.Attribute[float], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise PatterConfigError(f"timeout={value!r} must be seconds above 0")
+
+
+def _check_sentence(twilio: Twilio, attribute: attrs.Attribute[str], value: object) -> None:
+    if not isinstance(value, str) or len(value) > _LONGEST_SENTENCE:
+        raise PatterConfigError(f"after_transfer must be text of at most {_LONGEST_SENTENCE} characters")
+
+
 @attrs.frozen
 class Twilio:
     """Twilio as the carrier.
@@ -63,9 +100,20 @@ class Twilio:
         retired_auth_tokens: tokens that may still sign while the primary one is being replaced.
         shared_keys: webhook signing keys (a beta of Twilio's), id to secret. Requests that name one of them
             are taken with HMAC-SHA256; no other key and no other algorithm is.
+        api_key: a key that may be revoked, for actions on calls in place of the auth token;
+            ``TWILIO_API_KEY`` where it is not given.
+        api_secret: that key's secret; ``TWILIO_API_SECRET`` where it is not given.
+        base_url: where actions on calls are asked for; another region has another one.
+        timeout: seconds that an action may take; connecting has at most 5 of them.
+        after_transfer: what a transferred caller hears before the call ends, in the carrier's own voice: when
+            the number did not answer, and when whoever answered hung up first. It must be true in both cases.
+        language: the language in which ``after_transfer`` is read out.
 
     Raises:
         PatterConfigError: there is no auth token, or a setting is not what it should be.
+
+    Answering calls needs no more than the token. :meth:`open` adds what acts on running calls
+    (:class:`~patter_trio.abc.CallActions`), which needs ``account_sid`` too.
     """
 
     account_sid: str | None = attrs.field(default=None, converter=_account_sid)
@@ -76,6 +124,28 @@ class Twilio:
     shared_keys: Mapping[str, str] = attrs.field(
         factory=dict[str, str], validator=_check_keys, repr=False, hash=False, kw_only=True
     )
+    api_key: str = attrs.field(factory=lambda: os.environ.get("TWILIO_API_KEY", ""), kw_only=True)
+    api_secret: str = attrs.field(
+        factory=lambda: os.environ.get("TWILIO_API_SECRET", ""), repr=False, kw_only=True
+    )
+    base_url: str = attrs.field(default="https://api.twilio.com", validator=_check_base_url, kw_only=True)
+    timeout: float = attrs.field(default=10.0, validator=_check_timeout, kw_only=True)
+    after_transfer: str = attrs.field(
+        default="The other side is not on the line any more. Goodbye.",
+        validator=_check_sentence,
+        kw_only=True,
+    )
+    language: str = attrs.field(default="en-US", kw_only=True)
+
+    def __attrs_post_init__(self) -> None:
+        if bool(self.api_key) != bool(self.api_secret):
+            raise PatterConfigError(
+                "an API key works with its secret only",
+                hint="pass api_key= and api_secret=, or set TWILIO_API_KEY and TWILIO_API_SECRET",
+            )
+        if self.api_key and not _API_KEY.fullmatch(self.api_key):
+            raise PatterConfigError("an API key of Twilio's is SK and 32 hexadecimal digits")
+        self._dial("+15550001234")
 
     @property
     def kind(self) -> str:
@@ -146,6 +216,18 @@ class Twilio:
         """The protocol of one media stream."""
         return TwilioWire()
 
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[_Connected]:
+        """The carrier with one HTTP client for all calls of a session: it acts on running calls too."""
+        credentials = (self.api_key, self.api_secret) if self.api_key else (self.account_sid, self.auth_token)
+        async with open_running_calls(
+            self.base_url, self.account_sid, credentials, timeout=self.timeout
+        ) as calls:
+            yield _Connected(self, calls)
+
+    def _dial(self, number: str, caller_id: str = "") -> str:
+        return dial(number, afterwards=self.after_transfer, caller_id=caller_id, language=self.language)
+
     def _secrets_for(self, settings_header: str) -> tuple[tuple[str, ...], Algorithm]:
         """The secrets that may have signed. The header is unsigned: it only chooses among what we accept."""
         settings = read_signature_settings(settings_header)
@@ -154,6 +236,51 @@ class Twilio:
         if settings.algorithm == HMAC_SHA256 and settings.key in self.shared_keys:
             return (self.shared_keys[settings.key],), HMAC_SHA256
         raise SignatureError("a request signed with a key or an algorithm that is not accepted here")
+
+
+@attrs.frozen
+class _Connected:
+    """Twilio with its HTTP client."""
+
+    settings: Twilio
+    _calls: RunningCalls
+
+    # --- a carrier, as it was written down ------------------------------------------------------------------
+
+    @property
+    def kind(self) -> str:
+        """``"twilio"``."""
+        return self.settings.kind
+
+    def verify(self, request: WebhookRequest) -> None:
+        """Checks the signature."""
+        self.settings.verify(request)
+
+    def read_incoming(self, request: WebhookRequest) -> CallInfo:
+        """Who calls whom."""
+        return self.settings.read_incoming(request)
+
+    def answer(self, stream_url: str, parameters: Mapping[str, str]) -> str:
+        """The TwiML that opens a two-way stream."""
+        return self.settings.answer(stream_url, parameters)
+
+    def refuse(self, reason: str = "busy") -> str:
+        """The TwiML that declines a call."""
+        return self.settings.refuse(reason)
+
+    def open_wire(self) -> TwilioWire:
+        """The protocol of one media stream."""
+        return self.settings.open_wire()
+
+    # --- actions on running calls ---------------------------------------------------------------------------
+
+    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
+        """Connects the caller to ``number``, E.164 or a ``sip:`` address; the media stream ends."""
+        await self._calls.redirect(call_id, self.settings._dial(number, caller_id))
+
+    async def hang_up(self, call_id: str) -> None:
+        """Ends the call; one that is over already is no error."""
+        await self._calls.hang_up(call_id)
 
 
 Carrier = Twilio

@@ -20,6 +20,7 @@ real time over sockets (:class:`LoopbackLine`)::
 :mod:`patter_trio.testing.checks` holds conformance checks for your own providers.
 """
 
+from .account import RestCall, RestFault, RestReply, RestRequest, TwilioAccount
 from .caller import Caller, CallerVoice
 from .carrier import SimulatedTwilio
 from .conditions import LineConditions, MarksAtClear
@@ -27,6 +28,7 @@ from .ear import Ear, Span
 from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
 from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
+from .rest import RestServer, open_rest
 from .scripted import (
     LLMRequest,
     Reply,
@@ -56,6 +58,11 @@ __all__ = [
     "MemoryLine",
     "Reply",
     "ReplyLatency",
+    "RestCall",
+    "RestFault",
+    "RestReply",
+    "RestRequest",
+    "RestServer",
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
@@ -65,10 +72,12 @@ __all__ = [
     "Span",
     "StepRecord",
     "ToolUse",
+    "TwilioAccount",
     "UpgradeRefusedError",
     "Utterance",
     "Violation",
     "WordReader",
+    "open_rest",
     "run_virtual",
     "speak_words",
 ]

@@ -11,6 +11,7 @@ import trio
 from .._wire.signatures import sign_twilio
 from .._wire.twiml import Answer, Refusal, SayAnswer, StreamAnswer, parse_answer
 from ..errors import RemoteProtocolError
+from .account import RestCall, TwilioAccount
 from .caller import Caller
 from .conditions import LineConditions
 from .ear import Ear
@@ -36,6 +37,9 @@ class SimulatedTwilio:
         voice_path: where the number's voice webhook points, on the line's public URL.
         lead_limit: seconds of unplayed audio above which the server counts as unpaced.
 
+    What its REST API does to running calls is in ``account``, which
+    :func:`~patter_trio.testing.open_rest` serves.
+
     Calls are numbered, and their ids are made from the account, the caller, the line's seed and that number.
     """
 
@@ -55,6 +59,7 @@ class SimulatedTwilio:
         self.caller = caller
         self.voice_path = voice_path
         self.lead_limit = lead_limit
+        self.account = TwilioAccount(account_sid, auth_token)
         self._calls = itertools.count(1)
 
     async def call(
@@ -116,14 +121,18 @@ class _Call:
         if not isinstance(answer, StreamAnswer):
             return self._refused(script, answer)
         headers = {"X-Twilio-Signature": self._twilio.sign(answer.url)}
+        call = self._twilio.account.begin(self._call_sid, self._twilio.caller, self._twilio.number)
         try:
             async with self._line.open_media(answer.url, headers) as socket:
                 ids = StreamIds(self._twilio.account_sid, self._call_sid, self._stream_sid, answer.parameters)
                 leg = MediaLeg(socket, ids, self._conditions, self._twilio.lead_limit)
-                steps = await leg.run(script)
+                steps = await leg.run(script, call.changed)
         except UpgradeRefusedError as refusal:
             return self._refused(script, str(refusal))
-        return self._outcome(leg, steps)
+        finally:
+            if not call.transferred_to:
+                call.status = "completed"
+        return self._outcome(leg, steps, call)
 
     async def _ask(self) -> StreamAnswer | str:
         """Posts the voice webhook; returns the stream to open, or why there is none."""
@@ -162,12 +171,16 @@ class _Call:
             self._call_sid, "refused", reason, unreached, Ear(), violations=tuple(self._violations)
         )
 
-    def _outcome(self, leg: MediaLeg, steps: tuple[StepRecord, ...]) -> CallOutcome:
+    def _outcome(self, leg: MediaLeg, steps: tuple[StepRecord, ...], call: RestCall) -> CallOutcome:
         received, phone = leg.received, leg.phone
         ended_by: EndedBy = "agent" if phone.line_ended else "caller"
         if phone.socket_cut or phone.sending_closed:
             ended_by = "dropped"
+        elif call.transferred_to:
+            ended_by = "transferred"
         violations = [*self._violations, *received.violations]
+        if call.unusable:
+            violations.append(Violation(phone.now, "unusable TwiML", call.unusable))
         if leg.unsent:
             detail = f"{leg.unsent} messages to it were dropped"
             violations.append(Violation(phone.now, "the server reads too slowly", detail))
@@ -183,4 +196,5 @@ class _Call:
             frames_after_clear=received.frames_after_clear,
             violations=tuple(violations),
             log=tuple(received.log),
+            transferred_to=call.transferred_to,
         )

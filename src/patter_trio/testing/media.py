@@ -64,25 +64,30 @@ class MediaLeg:
         self._began = 0.0
         self._written = trio.Event()
 
-    async def run(self, script: Caller) -> tuple[StepRecord, ...]:
-        """Plays the (rendered) script on this stream; returns its records."""
+    async def run(self, script: Caller, taken: trio.Event) -> tuple[StepRecord, ...]:
+        """Plays the (rendered) script on this stream, until ``taken`` at most; returns its records."""
         self._began = trio.current_time()
         for message in self._far.opening(self._ids.parameters):
             self._send(message)
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write)
-            steps = await self._play(script)
+            steps = await self._play(script, taken)
             await self._end()
             nursery.cancel_scope.cancel()
         return steps
 
-    async def _play(self, script: Caller) -> tuple[StepRecord, ...]:
+    async def _play(self, script: Caller, taken: trio.Event) -> tuple[StepRecord, ...]:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(self._tick)
+            nursery.start_soon(self._wait_taken, taken)
             steps = await follow(script, self.phone)
             nursery.cancel_scope.cancel()
         return steps
+
+    async def _wait_taken(self, taken: trio.Event) -> None:
+        await taken.wait()
+        self.phone.take_away()
 
     @property
     def _now(self) -> float:
@@ -163,7 +168,7 @@ class MediaLeg:
         """Hangs up as the script wants it: with ``stop``, unless the socket is cut or already gone."""
         if self.phone.socket_cut:
             self._socket.abort()
-        elif not self.phone.line_ended and not self.phone.sending_closed:
+        elif (self.phone.taken_away or not self.phone.line_ended) and not self.phone.sending_closed:
             stops = [self._far.stop() for _ in range(1 + self._conditions.stops_twice)]
             for message in (*self._shuffle.rest(), *stops):
                 self._send(message)

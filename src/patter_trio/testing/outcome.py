@@ -19,9 +19,9 @@ __all__ = [
     "Violation",
 ]
 
-EndedBy = Literal["caller", "agent", "dropped", "refused"]
+EndedBy = Literal["caller", "agent", "dropped", "refused", "transferred"]
 """Who ended the call: the caller, the agent's side, a socket that the script cut or closed half; or it never
-began."""
+began, or goes on with somebody else."""
 
 
 @attrs.frozen
@@ -101,6 +101,7 @@ class CallOutcome:
         frames_after_clear: 20 ms frames of a cancelled turn that arrived after its ``clear``: must be 0.
         violations: what the server did wrong.
         log: everything the server sent.
+        transferred_to: where the call was transferred to.
     """
 
     call_sid: str
@@ -114,6 +115,7 @@ class CallOutcome:
     frames_after_clear: int = 0
     violations: tuple[Violation, ...] = ()
     log: tuple[LogEntry, ...] = attrs.field(default=(), repr=False)
+    transferred_to: str = ""
 
     @property
     def ok(self) -> bool:
@@ -170,6 +172,7 @@ class CallOutcome:
             "call_sid": self.call_sid,
             "ok": self.ok,
             "ended_by": self.ended_by,
+            "transferred_to": self.transferred_to,
             "refusal": self.refusal,
             "seconds": self.ear.now,
             "heard": self.heard,

@@ -38,6 +38,7 @@ class Phone:
         reads: whether the carrier reads what the server sends.
         socket_cut: whether the media socket breaks without a goodbye when the script ends.
         line_ended: whether the agent's side ended the call.
+        taken_away: whether it did so by the carrier's REST API: the carrier ends the stream with ``stop``.
     """
 
     def __init__(self) -> None:
@@ -51,6 +52,7 @@ class Phone:
         self.reads = True
         self.socket_cut = False
         self.line_ended = False
+        self.taken_away = False
         self._mouth = bytearray()
         self._advanced = trio.Event()
 
@@ -74,6 +76,11 @@ class Phone:
         """The agent's side is gone: whatever the script waits for does not happen."""
         self.line_ended = True
         self._wake()
+
+    def take_away(self) -> None:
+        """The carrier was told to do something else with the call: this stream is over."""
+        self.taken_away = not self.line_ended
+        self.end_line()
 
     def _wake(self) -> None:
         self._advanced.set()
