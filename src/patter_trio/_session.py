@@ -69,6 +69,7 @@ class Session:
         self._live: dict[int, tuple[Any, Any]] = {}
         self._executors: dict[int, tuple[Agent, ToolExecutor]] = {}
         self._webhooks = ToolWebhooks()
+        self._carrier: Any = None
         self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
@@ -242,13 +243,12 @@ class Session:
 
     async def _open_call(self, info: CallInfo, agent: Agent) -> Call:
         clock = WallClock(wall_time(), trio.current_time())
-        carrier = await self._open_provider(self._settings.carrier)
         call = Call(
             info,
             await self.live_agent(agent),
             ticker=self._ticker,
             clock=clock,
-            actions=carrier if isinstance(carrier, CallActions) else None,
+            actions=self._carrier if isinstance(self._carrier, CallActions) else None,
             more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
         )
         for listener in listeners_for(self._settings, call):
@@ -390,6 +390,7 @@ class Session:
     async def start(self) -> None:
         """Opens the agent's providers, starts the clock, binds the port."""
         self._nursery.start_soon(self._ticker.run)
+        self._carrier = await self._open_provider(self._settings.carrier)
         if self._agent is not None:
             await self.live_agent(self._agent)
         if self._settings.port is not None:

@@ -327,28 +327,6 @@ class WebhookRequest:
 
 
 @runtime_checkable
-class CallActions(Protocol):
-    """What a carrier can do with a call that is up; a live carrier may have it."""
-
-    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
-        """Connects the caller to ``number`` and takes the call away from the media stream.
-
-        Raises:
-            PatterConfigError: the number is none.
-            PatterError: the carrier refuses, or cannot be reached.
-        """
-        ...
-
-    async def hang_up(self, call_id: str) -> None:
-        """Ends a call; one that has ended already is no error.
-
-        Raises:
-            PatterError: the carrier refuses, or cannot be reached.
-        """
-        ...
-
-
-@runtime_checkable
 class Carrier(Protocol):
     """A telephone company: what its webhooks mean and how its media stream is spoken."""
 

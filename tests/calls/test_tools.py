@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -13,16 +14,19 @@ from patter_trio import (
     CallControl,
     CompactionConfig,
     DefaultToolExecutor,
+    Patter,
     PatterConfigError,
     Skill,
     Tool,
+    Twilio,
     define_tool,
     tool,
 )
+from patter_trio.errors import ProviderError
 from patter_trio.events import Message, ToolFinished, ToolStarted
-from patter_trio.testing import Caller, Reply, ScriptedLLM, ScriptedSTT, ToolUse
+from patter_trio.testing import Caller, MemoryLine, Reply, ScriptedLLM, ScriptedSTT, ToolUse, run_virtual
 
-from .ring import LONG, agent, ring
+from .ring import ACCOUNT, LONG, NUMBER, TOKEN, URL, Rung, agent, ring, twilio
 
 GREETED = Caller().waits_for_agent()
 ASKED = GREETED.says("Book me a table").waits_for_agent(quiet=2.5)
@@ -427,3 +431,64 @@ def test_the_older_part_of_a_long_call_is_summarised_while_it_goes_on() -> None:
 def test_mistakes_are_told_when_the_agent_is_made(settings: Callable[[], dict[str, Any]], said: str) -> None:
     with pytest.raises(PatterConfigError, match=said):
         Agent(system_prompt="x", **settings())
+
+
+# --- the carrier --------------------------------------------------------------------------------------------
+
+
+class Exchange(Twilio):
+    """A carrier that connects callers to others, or refuses."""
+
+    def __init__(self, refuses: bool = False) -> None:
+        super().__init__(account_sid=ACCOUNT, auth_token=TOKEN)
+        object.__setattr__(self, "connected", [])
+        object.__setattr__(self, "refuses", refuses)
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Any]:
+        yield self
+
+    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
+        if self.refuses:  # type: ignore[attr-defined]
+            raise ProviderError("Twilio: 21220, the call is not in progress")
+        self.connected.append(number)  # type: ignore[attr-defined]
+
+    async def hang_up(self, call_id: str) -> None:
+        raise NotImplementedError
+
+
+def transferring(exchange: Exchange, llm: ScriptedLLM) -> Rung:
+    async def main() -> Rung:
+        events: list[Any] = []
+        house = Patter(exchange, NUMBER, URL)
+        who = agent(llm)
+        async with house.session(who, port=None, on_event=events.append) as session:
+            caller = GREETED.says("Give me a person").waits_for_agent(quiet=1.5).hangs_up()
+            outcome = await twilio().call(MemoryLine(session.app, URL), caller)
+            return Rung(outcome, events, list(session.results))
+
+    return run_virtual(main)
+
+
+def test_the_model_can_transfer_the_call_where_the_carrier_can() -> None:
+    llm = ScriptedLLM(
+        [Reply("I connect you.", tools=[ToolUse("transfer_call", {"number": "+15550009999"})]), "Goodbye."]
+    )
+    exchange = Exchange()
+    rung = transferring(exchange, llm)
+    assert exchange.connected == ["+15550009999"]  # type: ignore[attr-defined]
+    assert asked(llm, 1)[-1]["content"] == "The caller is being connected to +15550009999."
+    assert rung.result.reason == "transferred"
+
+
+def test_w18_the_model_is_told_what_the_carrier_really_answered() -> None:
+    """There: results are not checked, and the agent says "transferring" while nothing happens."""
+    llm = ScriptedLLM(
+        [Reply(tools=[ToolUse("transfer_call", {"number": "+15550009999"})]), "I am sorry, I cannot."]
+    )
+    rung = transferring(Exchange(refuses=True), llm)
+    told = asked(llm, 1)[-1]["content"]
+    assert "not in progress" in told
+    assert "fallback" in told
+    assert rung.said("assistant")[-1] == "I am sorry, I cannot."
+    assert rung.result.reason == "caller_hung_up"

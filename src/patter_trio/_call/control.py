@@ -24,6 +24,7 @@ class CallControl:
         self._say: Callable[[Say], Awaitable[None]] | None = None
         self._commit: Callable[[], None] | None = None
         self._actions: CallActions | None = None
+        self._transferred = False
 
     def allow(self, actions: CallActions | None) -> None:
         """What the carrier can do with a running call."""
@@ -62,6 +63,11 @@ class CallControl:
     def is_hung_up(self) -> bool:
         """Whether a hang-up was asked for."""
         return self._hang_up.value
+
+    @property
+    def is_transferred(self) -> bool:
+        """Whether the carrier has connected the caller to somebody else."""
+        return self._transferred
 
     async def say(self, text: str, *, interruptible: bool = True) -> None:
         """Says something in the agent's voice; returns when it is queued, not when it was heard.
@@ -111,6 +117,7 @@ class CallControl:
                 hint="the carrier needs its credentials; see docs",
             )
         await self._actions.transfer(self.call_id, number)
+        self._transferred = True
 
     async def hangup(self) -> None:
         """Ends the call as soon as the agent's current turn was heard (or cut)."""

@@ -63,6 +63,7 @@ EndReason = Literal[
     "agent_hung_up",
     "caller_silent",
     "max_duration",
+    "transferred",
     "carrier_lost",
     "carrier_silent",
     "carrier_stalled",
@@ -238,7 +239,8 @@ class House:
 
     async def _hear_the_line(self, scope: trio.CancelScope) -> None:
         how = await hear(self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts)
-        self._ending = _ENDINGS[how]
+        # A call that was given to somebody else has no stream any more.
+        self._ending = "transferred" if self._control.is_transferred else _ENDINGS[how]
         self._gone.set(True)
         if self._conversation.current is not None:
             self._conversation.current.wake()

@@ -151,7 +151,8 @@ class Toolbox:
             await self._control.transfer(number)
             return f"The caller is being connected to {number}."
 
-        return tool(name="transfer_call", handler=transfer_call, irreversible=True, on_barge_in="finish")
+        made: Tool = tool(irreversible=True, on_barge_in="finish")(transfer_call)
+        return made
 
     def _handoff_to(self) -> Tool:
         async def handoff(arguments: dict[str, str], context: object) -> str:
