@@ -65,6 +65,7 @@ from .llm import (
 )
 from .stt import MoonshineSTT
 from .tools import (
+    ConsultConfig,
     DefaultToolExecutor,
     MCPServer,
     Reassurance,
@@ -75,6 +76,7 @@ from .tools import (
     ToolOutcome,
     ToolWebhooks,
     define_tool,
+    openclaw_post_call_notifier,
     tool,
 )
 from .tts import HibariTTS, NanoTTS
@@ -98,6 +100,7 @@ __all__ = [
     "CapacityError",
     "CerebrasLLM",
     "CompactionConfig",
+    "ConsultConfig",
     "CustomLLM",
     "DefaultToolExecutor",
     "EnergyVAD",
@@ -162,6 +165,7 @@ __all__ = [
     "filter_for_tts",
     "filter_markdown",
     "guardrail",
+    "openclaw_post_call_notifier",
     "serve",
     "session",
     "tool",

@@ -14,9 +14,10 @@ from typing import Any
 
 import trio
 
+from .abc import LLMProvider
 from .errors import PatterError, ProviderError
 
-__all__ = ["call_back", "foreign", "unwrapped"]
+__all__ = ["call_back", "foreign", "takes_call_id", "unwrapped"]
 
 _log = logging.getLogger("patter_trio.callbacks")
 
@@ -65,6 +66,14 @@ def unwrapped(failure: BaseException) -> BaseException:
     while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
         failure = failure.exceptions[0]
     return failure
+
+
+def takes_call_id(provider: LLMProvider) -> bool:
+    """Whether its ``stream()`` can be told which call it answers; some users' classes know no calls."""
+    parameters = inspect.signature(provider.stream).parameters
+    return "call_id" in parameters or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
+    )
 
 
 async def call_back(

@@ -20,6 +20,7 @@ from ._session import Session, open_session
 from ._settings import SessionSettings, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
+from .llm import OpenAILLM
 from .tools import MCPServer
 
 __all__ = ["Patter", "serve", "session"]
@@ -88,6 +89,7 @@ class Patter:
             if agent is None:
                 raise PatterConfigError("on_message needs an agent to speak for")
             agent = attrs.evolve(agent, on_message=on_message)
+        agent = _with_a_model(agent)
         options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))
         settings = SessionSettings(
             carrier=self._carrier, phone_number=self._phone_number, webhook_url=self._webhook_url, **options
@@ -146,6 +148,13 @@ async def _signals() -> AsyncIterator[AsyncIterator[int]]:
 async def _never() -> AsyncIterator[int]:
     await trio.sleep_forever()
     yield 0
+
+
+def _with_a_model(agent: Agent | None) -> Agent | None:
+    """An agent of which nobody said who thinks gets OpenAI's model, where its key is in the environment."""
+    if agent is None or agent.llm is not None or agent.on_message is not None:
+        return agent
+    return attrs.evolve(agent, llm=OpenAILLM()) if os.environ.get("OPENAI_API_KEY") else agent
 
 
 def _mcp_server(given: Any) -> MCPServer:

@@ -36,6 +36,7 @@ from .errors import (
     SignatureError,
 )
 from .events import CallInfo, StreamStarted
+from .llm.custom import CustomLLM
 from .tools import DefaultToolExecutor, MCPServer, Tool, ToolExecutor, ToolWebhooks, open_mcp_tools
 
 __all__ = ["Session", "open_session"]
@@ -69,6 +70,7 @@ class Session:
         self._live: dict[int, tuple[Any, Any]] = {}
         self._executors: dict[int, tuple[Agent, ToolExecutor]] = {}
         self._webhooks = ToolWebhooks()
+        self._addresses: dict[str, CustomLLM] = {}
         self._carrier: Any = None
         self._opening = trio.Lock()
         self._base = settings.webhook_url
@@ -287,10 +289,19 @@ class Session:
             vad=await self._open_provider(agent.vad),
             turn_detector=await self._open_provider(agent.turn_detector),
             hedge_llm=await self._open_provider(agent.hedge_llm),
+            on_message=await self._answering(agent.on_message),
             tools=(),
             tool_executor=await self._executor_of(agent),
             handoffs={name: await self._enliven(other) for name, other in agent.handoffs.items()},
         )
+
+    async def _answering(self, on_message: Any) -> Any:
+        """The function that answers in place of a model; an address becomes one."""
+        if isinstance(on_message, str):
+            on_message = self._addresses.setdefault(on_message, CustomLLM(on_message))
+        if isinstance(on_message, CustomLLM):
+            return (await self._open_provider(on_message)).answer
+        return on_message
 
     async def _executor_of(self, agent: Agent) -> ToolExecutor | None:
         """What carries out an agent's tools: one for the session, for it remembers which of them fail."""

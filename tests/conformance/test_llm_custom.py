@@ -75,7 +75,7 @@ async def failure(live: Any) -> PatterError:
 async def test_a_post_is_answered_with_text_or_an_object(body: bytes, words: str) -> None:
     async with (
         open_endpoint(refuses(200, body)) as far,
-        CustomLLM(far.url, extra_headers={"X-Key": "k"}).open() as live,
+        CustomLLM(far.url, extra_headers={"X-Key": "k"}, allow_private=True).open() as live,
     ):
         assert live.model == "127.0.0.1"
         assert await ask(live) == [LLMChunk("text", content=words), LLMChunk("done")]
@@ -86,7 +86,10 @@ async def test_a_post_is_answered_with_text_or_an_object(body: bytes, words: str
 
 
 async def test_it_serves_on_message_too() -> None:
-    async with open_endpoint(refuses(200, b"At eight.")) as far, CustomLLM(far.url).open() as live:
+    async with (
+        open_endpoint(refuses(200, b"At eight.")) as far,
+        CustomLLM(far.url, allow_private=True).open() as live,
+    ):
         assert [piece async for piece in live.answer({"text": "Hi", "caller": "+15550100"})] == ["At eight."]
     assert far.requests[0].body == {"text": "Hi", "caller": "+15550100"}
 
@@ -105,14 +108,17 @@ async def test_it_serves_on_message_too() -> None:
     ids=["error", "key", "limit", "elsewhere", "no text", "no words", "too long"],
 )
 async def test_what_is_no_answer_is_an_error(answer: Answer, kind: type[PatterError], said: str) -> None:
-    async with open_endpoint(answer) as far, CustomLLM(far.url).open() as live:
+    async with open_endpoint(answer) as far, CustomLLM(far.url, allow_private=True).open() as live:
         error = await failure(live)
     assert type(error) is kind
     assert said in str(error)
 
 
 async def test_an_answer_may_be_as_long_as_the_limit() -> None:
-    async with open_endpoint(refuses(200, b"x" * 65_536)) as far, CustomLLM(far.url).open() as live:
+    async with (
+        open_endpoint(refuses(200, b"x" * 65_536)) as far,
+        CustomLLM(far.url, allow_private=True).open() as live,
+    ):
         assert len(text(await ask(live))) == 65_536
 
 
@@ -127,7 +133,10 @@ async def test_a_slow_answer_is_given_up_and_a_trickling_one_too() -> None:
         await exchange.wait_gone()
 
     for answer in (trickles, silent):
-        async with open_endpoint(answer) as far, CustomLLM(far.url, timeout=0.1).open() as live:
+        async with (
+            open_endpoint(answer) as far,
+            CustomLLM(far.url, timeout=0.1, allow_private=True).open() as live,
+        ):
             error = await failure(live)
             assert type(error) is ModelTimeoutError
             assert "within 0.1 s" in str(error)
@@ -138,7 +147,7 @@ async def test_nobody_listening_is_an_error_that_may_pass() -> None:
     async with open_endpoint(refuses(200, b"x")) as far:
         url = far.url
     for address in (url, url.replace("http", "ws")):
-        async with CustomLLM(address).open() as live:
+        async with CustomLLM(address, allow_private=True).open() as live:
             error = await failure(live)
             assert isinstance(error, LanguageModelError)
             assert error.temporary
@@ -178,7 +187,7 @@ def sends(*messages: str) -> Talk:
 
 async def test_messages_are_words_until_done() -> None:
     talk = sends('{"text": "At "}', '{"text": "eight."}', '{"done": true}', '{"text": "late"}')
-    async with open_socket(talk) as (url, seen), CustomLLM(url).open() as live:
+    async with open_socket(talk) as (url, seen), CustomLLM(url, allow_private=True).open() as live:
         assert await ask(live) == [
             LLMChunk("text", content="At "),
             LLMChunk("text", content="eight."),
@@ -187,7 +196,7 @@ async def test_messages_are_words_until_done() -> None:
     assert seen[0] == EVENT
     async with (
         open_socket(sends('{"text": "Yes.", "done": true}')) as (url, _),
-        CustomLLM(url).open() as live,
+        CustomLLM(url, allow_private=True).open() as live,
     ):
         assert text(await ask(live)) == "Yes."
 
@@ -205,7 +214,7 @@ async def test_messages_are_words_until_done() -> None:
     ids=["cut", "plain", "list", "number", "too much", "too long"],
 )
 async def test_what_is_no_talk_is_an_error(talk: Talk, said: str) -> None:
-    async with open_socket(talk) as (url, _), CustomLLM(url).open() as live:
+    async with open_socket(talk) as (url, _), CustomLLM(url, allow_private=True).open() as live:
         error = await failure(live)
     assert type(error) is LanguageModelError
     assert said in str(error)
@@ -216,7 +225,10 @@ async def test_a_silent_socket_is_given_up() -> None:
         await socket.send_message('{"text": "Well"}')
         await socket.get_message()
 
-    async with open_socket(silent) as (url, _), CustomLLM(url, timeout=0.1).open() as live:
+    async with (
+        open_socket(silent) as (url, _),
+        CustomLLM(url, timeout=0.1, allow_private=True).open() as live,
+    ):
         assert type(await failure(live)) is ModelTimeoutError
 
 
@@ -230,7 +242,7 @@ async def test_a_cancelled_answer_closes_the_socket() -> None:
         except trio_websocket.ConnectionClosed:
             gone.set()
 
-    async with open_socket(waits) as (url, _), CustomLLM(url).open() as live:
+    async with open_socket(waits) as (url, _), CustomLLM(url, allow_private=True).open() as live:
         async with live.stream(TALK) as chunks:
             async for _chunk in chunks:
                 break
@@ -243,13 +255,16 @@ async def test_a_cancelled_answer_closes_the_socket() -> None:
 
 async def test_both_pass_the_conformance_check() -> None:
     async with open_endpoint(refuses(200, b"Very well.")) as far:
-        await check_llm(CustomLLM(far.url))
+        await check_llm(CustomLLM(far.url, allow_private=True))
     async with open_socket(sends('{"text": "Very well."}', '{"done": true}')) as (url, _):
-        await check_llm(CustomLLM(url))
+        await check_llm(CustomLLM(url, allow_private=True))
 
 
 async def test_without_anything_said_the_text_is_empty() -> None:
-    async with open_endpoint(refuses(200, b"Hello.")) as far, CustomLLM(far.url).open() as live:
+    async with (
+        open_endpoint(refuses(200, b"Hello.")) as far,
+        CustomLLM(far.url, allow_private=True).open() as live,
+    ):
         async with live.stream([{"role": "system", "content": "Greet."}]) as chunks:
             assert text([chunk async for chunk in chunks]) == "Hello."
         await hear(live)

@@ -19,7 +19,7 @@ from ..abc import BargeInStrategy, LLMProvider, Opens, STTProvider, TTSProvider,
 from ..errors import PatterConfigError
 from ..events import CallInfo
 from .barge_in import BargeInMode, FloorRules
-from .checks import Check, function_or_none, mapping, number, number_or_none, one_of, text, text_or_none
+from .checks import Check, mapping, number, number_or_none, one_of, text, text_or_none
 from .guardrails import Guardrail, check_guardrails
 from .hooks import PipelineHooks
 from .wording import check_transforms
@@ -64,6 +64,11 @@ def _tools(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     for tool in value:
         if not isinstance(tool, Tool):
             raise PatterConfigError(f"{tool!r} is not a tool", hint="make one with @tool or Tool(…)")
+
+
+def _answers(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not callable(value) and not isinstance(value, str | Opens):
+        raise PatterConfigError(f"{attribute.name}={value!r} is neither a function nor a web address")
 
 
 def _opens(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -115,7 +120,8 @@ class Agent:
         llm: the language model; give this or ``on_message``.
         tts: the voice.
         vad: the voice activity detector.
-        on_message: a function in place of the model: it gets the event dict (``text, call_id, caller,
+        on_message: in place of the model, a web address (``https://…``, ``wss://…``), a :class:`CustomLLM`
+            with one, or a function: it gets the event dict (``text, call_id, caller,
             callee, history``) and, if it has a second required parameter, the :class:`CallControl`; it
             returns the answer, or is an async generator of its pieces.
         language: BCP 47 tag of the conversation.
@@ -186,7 +192,7 @@ class Agent:
     vad: VADProvider | Opens[VADProvider] | None = attrs.field(
         default=None, validator=_provider(VADProvider, "name, thresholds and open_detector(sample_rate)")
     )
-    on_message: Callable[..., Any] | None = attrs.field(default=None, validator=function_or_none)
+    on_message: Any = attrs.field(default=None, validator=_answers)
     language: str = attrs.field(default="en", validator=text)
     variables: Mapping[str, Any] = attrs.field(factory=dict[str, Any], validator=mapping)
     disable_phone_preamble: bool = False

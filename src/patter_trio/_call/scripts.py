@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from .._foreign import foreign
+from .._foreign import foreign, takes_call_id
 from .._text.repetition import Repetition
 from .._text.sentences import Break
 from .._tools.contracts import ToolCall
@@ -178,7 +178,8 @@ def _open_answer(
 async def _answer(model: LLMProvider, request: _Request, tally: Tally) -> AsyncGenerator[LLMChunk, None]:
     """One request's chunks up to ``done``, and the count of tokens that may come behind it."""
     tally.asked()
-    async with model.stream(request.messages, request.tools or None, call_id=request.call_id) as chunks:
+    known = {"call_id": request.call_id} if takes_call_id(model) else {}
+    async with model.stream(request.messages, request.tools or None, **known) as chunks:
         async for chunk in chunks:
             yield chunk
             if chunk.type == "done":

@@ -17,8 +17,9 @@ import attrs
 import httpx2
 import trio
 
-from .._net.http import is_web_address, open_body, open_client, read_beginning
-from .._net.websocket import open_websocket
+from .._net.guard import check_url, open_guarded_client
+from .._net.guarded_websocket import open_guarded_websocket
+from .._net.http import is_web_address, open_body, read_beginning
 from .._wire.chat_completions import refusal_error
 from ..errors import (
     LanguageModelError,
@@ -44,6 +45,7 @@ class CustomLLM:
         url: ``http(s)://`` or ``ws(s)://``.
         timeout: seconds for a whole answer over HTTP, and for each message over a WebSocket.
         extra_headers: sent with every request, such as an authorization.
+        allow_private: the address may be on this machine or in the private network around it.
 
     Raises:
         PatterConfigError: a setting cannot be right.
@@ -55,11 +57,15 @@ class CustomLLM:
         factory=dict[str, str], validator=mapping_or(), repr=False, kw_only=True
     )
 
+    allow_private: bool = attrs.field(default=False, kw_only=True)
+
     def __attrs_post_init__(self) -> None:
-        if not is_web_address(self.url, ("http", "https", "ws", "wss")):
+        schemes = ("http", "https", "ws", "wss")
+        if not is_web_address(self.url, schemes):
             raise PatterConfigError(
                 f"url={self.url!r} is not an address that can answer", hint="https://… or wss://…"
             )
+        check_url(self.url, allow_private=self.allow_private, what="url", schemes=schemes)
 
     @property
     def name(self) -> str:
@@ -69,13 +75,10 @@ class CustomLLM:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[CustomModel]:
         """The address, ready to be asked; over HTTP its connections stay warm between turns."""
-        async with _open_caller_chosen_client(self) as client:
+        async with open_guarded_client(
+            allow_private=self.allow_private, timeout=self.timeout, headers=self.extra_headers
+        ) as client:
             yield CustomModel(self, client)
-
-
-def _open_caller_chosen_client(settings: CustomLLM) -> Any:
-    """The client for an address that a user wrote down: where a guard against inner addresses belongs."""
-    return open_client(timeout=settings.timeout, headers=settings.extra_headers)
 
 
 @attrs.frozen
@@ -171,8 +174,9 @@ class CustomModel:
 
     async def _converse(self, event: Mapping[str, Any]) -> AsyncGenerator[str, None]:
         taken = 0
-        async with open_websocket(
+        async with open_guarded_websocket(
             self.settings.url,
+            allow_private=self.settings.allow_private,
             headers=self.settings.extra_headers,
             connect_timeout=min(self.settings.timeout, 10.0),
             max_size=_ANSWER_LIMIT,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -11,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from .._foreign import foreign
+from .._foreign import foreign, takes_call_id
 from ..abc import LLMProvider, Opens
 from ..errors import (
     AllProvidersFailedError,
@@ -94,7 +93,7 @@ class FallbackLLMProvider:
                 live: Any = provider
                 if hasattr(live, "open"):
                     live = await stack.enter_async_context(live.open())
-                members.append(_Member(live, _takes_call_id(live)))
+                members.append(_Member(live, takes_call_id(live)))
             async with open_background() as background:
                 yield Chain(self, tuple(members), background)
 
@@ -227,14 +226,6 @@ async def _answers(member: _Member) -> bool:
 def _original(error: LanguageModelError) -> PatterError:
     """The typed error that the border turned into one of a language model."""
     return error.__cause__ if isinstance(error.__cause__, _HOPELESS) else error
-
-
-def _takes_call_id(provider: LLMProvider) -> bool:
-    """Whether its ``stream()`` can be told which call it answers; some users' classes know no calls."""
-    parameters = inspect.signature(provider.stream).parameters
-    return "call_id" in parameters or any(
-        parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()
-    )
 
 
 LLM = FallbackLLMProvider

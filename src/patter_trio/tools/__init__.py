@@ -12,10 +12,14 @@ from .._tools.contracts import (
 )
 from .._tools.definition import Reassurance, Tool, define_tool, tool
 from .._tools.execute import DefaultToolExecutor
+from .consult import Consultant, ConsultConfig
 from .mcp import MCPServer, open_mcp_tools
+from .openclaw import openclaw_post_call_notifier
 from .webhook import ToolWebhooks
 
 __all__ = [
+    "ConsultConfig",
+    "Consultant",
     "DefaultToolExecutor",
     "MCPServer",
     "Progress",
@@ -29,5 +33,6 @@ __all__ = [
     "WebhookTransport",
     "define_tool",
     "open_mcp_tools",
+    "openclaw_post_call_notifier",
     "tool",
 ]
