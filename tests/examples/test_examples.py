@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from types import ModuleType
@@ -21,11 +22,13 @@ from patter_trio.testing import (
     Caller,
     CallOutcome,
     MemoryLine,
+    Reply,
     ScriptedLLM,
     ScriptedSTT,
     ScriptedTTS,
     ScriptedVAD,
     SimulatedTwilio,
+    ToolUse,
     run_virtual,
 )
 
@@ -60,6 +63,11 @@ def patter(url: str = URL) -> Patter:
 
 def scripted(**settings: Any) -> Agent:
     return patter().agent(stt=ScriptedSTT(), tts=ScriptedTTS(), vad=ScriptedVAD(), **settings)
+
+
+def acted(agent: Agent, model: ScriptedLLM) -> Agent:
+    """An example's agent with everything of its own but ears, model and voice."""
+    return attrs.evolve(agent, stt=ScriptedSTT(), llm=model, tts=ScriptedTTS(), vad=ScriptedVAD())
 
 
 async def call(app: Any, caller: Caller, url: str = URL) -> CallOutcome:
@@ -279,3 +287,148 @@ def test_your_own_providers_hold_a_call() -> None:
     # "You said: Good morning" has 19 signs, hummed at a twentieth of a second each.
     hummed = sum(span.end - span.start for span in outcome.ear.agent_speech)
     assert hummed == pytest.approx(19 / 20, abs=0.1)
+
+
+# --- tools --------------------------------------------------------------------------------------------------
+
+
+def told(model: ScriptedLLM, number: int) -> list[str]:
+    """The results of tools with which the model was asked, the last one last."""
+    return [m["content"] for m in model.requests[number].messages if m["role"] == "tool"]
+
+
+def test_tools_book_a_table_and_confirm_it() -> None:
+    bookings = example("tools")
+    system = bookings.BookingSystem()
+    model = ScriptedLLM(
+        [
+            Reply(tools=[ToolUse("find_times", {"party": 4})]),
+            "We have six and nine.",
+            Reply(tools=[ToolUse("book_table", {"time": "eight", "party": 4, "name": "Robin"})]),
+            Reply(tools=[ToolUse("book_table", {"time": "nine", "party": 4, "name": "Robin"})]),
+            Reply(tools=[ToolUse("text_confirmation", {"booking_number": 1})]),
+            "It is booked, and you have a message.",
+        ]
+    )
+    outcome = ring(
+        acted(bookings.make_agent(patter(), system), model),
+        Caller()
+        .waits_for_agent()
+        .says("A table for four please")
+        .waits_until(lambda ear: "six and nine." in ear.text())
+        .waits_for_agent()
+        .says("Nine, for Robin, and text me")
+        .waits_until(lambda ear: "message." in ear.text())
+        .hangs_up(),
+    )
+    assert "Let me look at the book. We have six and nine." in outcome.heard
+    assert system.booked == ["nine, 4, Robin"]
+    assert system.texts == ["+15557654321: Your table is booked. Number 1."]
+    first, refused, booked, sent = told(model, 5)
+    assert first == '["six","nine"]'
+    assert "only 0 seats are left at eight" in refused
+    assert (booked, sent) == ('{"booking_number":1}', "sent")
+
+
+def test_the_booking_of_tools_finishes_when_the_caller_speaks_over_it() -> None:
+    bookings = example("tools")
+    system = bookings.BookingSystem()
+    model = ScriptedLLM(
+        [
+            "For whom?",
+            Reply(tools=[ToolUse("book_table", {"time": "nine", "party": 2, "name": "Robin"})]),
+            "Yes.",
+        ]
+    )
+    ring(
+        acted(bookings.make_agent(patter(), system), model),
+        Caller()
+        .waits_for_agent()
+        .says("Two people at nine")
+        .waits_for_agent()
+        .says("For Robin")
+        .waits(1.0)
+        .says("Are you still there?")
+        .waits_for_agent(quiet=2.0)
+        .says("Is it booked?")
+        .waits_for_agent()
+        .hangs_up(),
+    )
+    assert system.booked == ["nine, 2, Robin"]
+    assert told(model, -1) == ['{"booking_number":1}']
+
+
+def test_guardrails_and_hooks_stand_between_the_stages(caplog: pytest.LogCaptureFixture) -> None:
+    clinic = example("guardrails_and_hooks")
+    caplog.set_level("INFO", "clinic")
+    model = ScriptedLLM(
+        ["Take ten milligrams of that. We promise you a doctor today. Call 555-0100 for the nurse."]
+    )
+    hooks = clinic.make_hooks(lambda: 35, logging.getLogger("clinic"))
+    outcome = ring(
+        acted(clinic.make_agent(patter(), hooks), model),
+        Caller().waits_for_agent().says("My card is 4111 1111 1111 1111").waits_for_agent().hangs_up(),
+    )
+    said = "A nurse will call you back about that. Call 5 5 5, 0 1 0 0 for the nurse."
+    assert outcome.heard == f"Hello, this is the clinic. {said}"
+    messages = model.requests[0].messages
+    assert messages[1]["content"] == "The wait is 35 minutes at the moment."
+    assert messages[-1]["content"] == "My card is (a card number)"
+    assert "Take ten milligrams of that." in caplog.text
+
+
+def test_handoff_gives_the_call_to_billing_which_opens_its_skill() -> None:
+    bakery = example("handoff")
+    model = ScriptedLLM(
+        [
+            Reply(
+                "I give you to billing.",
+                tools=[ToolUse("handoff_to", {"name": "billing", "reason": "Wants 42 dollars back."})],
+            ),
+            "Billing here. Which invoice is it?",
+            Reply(tools=[ToolUse("use_skill", {"skill_name": "refunds"})]),
+            "Why do you want the money back?",
+            Reply(tools=[ToolUse("refund_invoice", {"number": "1001"})]),
+            "It is on its way.",
+        ]
+    )
+    outcome = ring(
+        acted(bakery.make_reception(patter()), model),
+        Caller()
+        .waits_for_agent()
+        .says("I want my money back")
+        .waits_for_agent()
+        .says("Number 1001")
+        .waits_for_agent()
+        .says("The bread was hard")
+        .waits_for_agent()
+        .hangs_up(),
+    )
+    assert "I give you to billing. Billing here." in outcome.heard
+    assert bakery.INVOICES["1001"] == "refunded"
+    prompts = [request.messages[0]["content"] for request in model.requests]
+    assert "billing: Invoices, payments and refunds." in prompts[0]
+    assert "Wants 42 dollars back." in prompts[1]
+    assert "Ask why" not in prompts[2]
+    assert "less than 50 dollars" in prompts[3]
+    assert told(model, 5)[-1] == "The money is on its way."
+
+
+async def test_mcp_tools_are_those_of_a_server_that_the_call_starts() -> None:
+    """In real time, for no clock of ours moves another process."""
+    pytest.importorskip("mcp")
+    shop, server = example("mcp_tools"), example("mcp_tools_server")
+    model = ScriptedLLM(
+        [Reply(tools=[ToolUse("price_of", {"item": "cheese"})]), "Nine dollars."], first_token_delay=0.0
+    )
+    agent = attrs.evolve(acted(shop.make_agent(patter()), model), first_message="")
+    async with patter().session(agent, port=None) as session:
+        outcome = await call(session.app, Caller().says("Cheese?").waits_for_agent().hangs_up())
+    assert outcome.ok, outcome
+    assert [tool["function"]["name"] for tool in model.requests[0].tools] == [
+        "end_call",
+        "transfer_call",
+        "price_of",
+    ]
+    assert told(model, 1) == [server.PRICES["cheese"]]
+    assert outcome.heard == "Nine dollars."

@@ -313,13 +313,14 @@ def _unplayed(call: Played) -> int:
     """How many words may be remembered although a stalled carrier had not played them.
 
     One that stalls for so long that echoes are given up looks like one that never echoes; of one that loses
-    or delays echoes, the clock is believed in a short stall, too.
+    or delays echoes, the clock is believed in a short stall, too. Of any other the clock is believed from one
+    mark to the next, which is half a second.
     """
     line = call.scenario.line
     stalled = sum(seconds for what, seconds in call.scenario.steps if what == "stalls")
     reliable = not (line.marks_lost or line.marks_late)
     if reliable and stalled + 2 * (line.one_way_delay_ms + line.jitter_ms) / 1000 < _GIVEN_UP:
-        return 0
+        stalled = min(stalled, 0.5)
     words: float = stalled * call.scenario.tts["words_per_second"]
     return math.ceil(words)
 
