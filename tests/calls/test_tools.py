@@ -451,7 +451,7 @@ class Exchange(Twilio):
     async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
         if self.refuses:  # type: ignore[attr-defined]
             raise ProviderError("Twilio: 21220, the call is not in progress")
-        self.connected.append(number)  # type: ignore[attr-defined]
+        self.connected.append((number, trio.current_time()))  # type: ignore[attr-defined]
 
     async def hang_up(self, call_id: str) -> None:
         raise NotImplementedError
@@ -476,7 +476,10 @@ def test_the_model_can_transfer_the_call_where_the_carrier_can() -> None:
     )
     exchange = Exchange()
     rung = transferring(exchange, llm)
-    assert exchange.connected == ["+15550009999"]  # type: ignore[attr-defined]
+    ((number, at),) = exchange.connected  # type: ignore[attr-defined]
+    assert number == "+15550009999"
+    spoken = rung.outcome.ear.agent_speech[1]
+    assert at >= rung.events[0].time + spoken.start + 1.0, "what it says about it is heard first"
     assert asked(llm, 1)[-1]["content"] == "The caller is being connected to +15550009999."
     assert rung.result.reason == "transferred"
 

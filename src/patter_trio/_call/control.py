@@ -116,8 +116,15 @@ class CallControl:
                 f"calls of {self.telephony_provider or 'this carrier'} cannot be transferred from here",
                 hint="the carrier needs its credentials; see docs",
             )
-        await self._actions.transfer(self.call_id, number)
+        # The stream may end before the carrier has answered: a call that ends now was given away.
         self._transferred = True
+        # A caller who hides their number cannot be shown to the other side.
+        shown = "" if self.caller.startswith("+") else self.callee
+        try:
+            await self._actions.transfer(self.call_id, number, caller_id=shown)
+        except PatterError:
+            self._transferred = False
+            raise
 
     async def hangup(self) -> None:
         """Ends the call as soon as the agent's current turn was heard (or cut)."""

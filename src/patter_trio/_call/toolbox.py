@@ -33,6 +33,9 @@ MoreTools = Callable[[Collection[str]], AbstractAsyncContextManager[list[Tool]]]
 _READY_SECONDS = 10.0
 
 
+_LAST_SENTENCE_SECONDS = 10.0
+
+
 @attrs.define(eq=False)
 class _Running:
     """A tool that finishes whatever becomes of its turn."""
@@ -73,6 +76,7 @@ class Toolbox:
         self._answering = persona.agent
         self._made_for: tuple[object, int] | None = None
         self._executor: ToolExecutor = DefaultToolExecutor()
+        self._transfer: Tool | None = None
 
     async def run(self) -> None:
         """Keeps the call's own tools connected, and finishes what must not be left half done."""
@@ -151,8 +155,8 @@ class Toolbox:
             await self._control.transfer(number)
             return f"The caller is being connected to {number}."
 
-        made: Tool = tool(irreversible=True, on_barge_in="finish")(transfer_call)
-        return made
+        self._transfer = tool(irreversible=True, on_barge_in="finish")(transfer_call)
+        return self._transfer
 
     def _handoff_to(self) -> Tool:
         async def handoff(arguments: dict[str, str], context: object) -> str:
@@ -195,6 +199,9 @@ class Toolbox:
         known = executor.tools.get(call.name)
         if known is not None and known.irreversible:
             await turn.committed.wait_for(bool)
+        if known is self._transfer:
+            # It takes the line away: what the agent says about it must have been heard.
+            await turn.wait_said(_LAST_SENTENCE_SECONDS)
         turn.tell(lambda: self._report.tool_started(turn.idx, call.name, call.arguments))
         async with trio.open_nursery() as nursery:
             if known is not None and known.reassurance is not None:

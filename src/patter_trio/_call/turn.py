@@ -24,6 +24,9 @@ from ..events import TurnKind
 __all__ = ["Script", "Turn"]
 
 
+_BETWEEN_SENTENCES = 0.3
+
+
 @attrs.frozen
 class Script:
     """What a turn will say: where the text comes from, and whose it is.
@@ -131,6 +134,17 @@ class Turn:
         tools += [()] * (len(parts) - len(tools))
         parts += [""] * (len(tools) - len(parts))
         return list(zip(parts, tools, strict=True))
+
+    async def wait_said(self, patience: float) -> None:
+        """Waits until what was written so far was heard, for at most ``patience`` seconds."""
+        ledger = self.ledger
+        with trio.move_on_after(patience):
+            while ledger.written:
+                said = ledger.synthesised > 0 and ledger.sent == ledger.synthesised
+                # The voice may be between two sentences.
+                if said and trio.current_time() >= ledger.plays_until + _BETWEEN_SENTENCES:
+                    return
+                await trio.sleep(_BETWEEN_SENTENCES / 3)
 
     def wrote(self, sentence: str) -> None:
         """A sentence is given to the voice."""
