@@ -21,7 +21,7 @@ import attrs
 import httpx2
 import trio
 
-from .._foreign import foreign
+from .._foreign import foreign, unwrapped
 from .._net.guard import check_headers, check_url, open_guarded_client
 from .._tools.definition import Tool
 from ..errors import (
@@ -162,13 +162,7 @@ async def _open_links(links: list[_Link], *, required: bool) -> AsyncIterator[li
                     link.over.set()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened these nurseries.
-        raise _only(group) from group.__cause__
-
-
-def _only(failure: BaseException) -> BaseException:
-    while isinstance(failure, BaseExceptionGroup) and len(failure.exceptions) == 1:
-        failure = failure.exceptions[0]
-    return failure
+        raise unwrapped(group) from group.__cause__
 
 
 class _Link:
