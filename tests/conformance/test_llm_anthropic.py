@@ -675,7 +675,7 @@ async def test_a_ready_client_is_used_and_stays_open() -> None:
 
 async def test_a_ready_client_for_vertex_ai_is_used_too() -> None:
     async with open_claude(streams(*says("Yes."))) as far:
-        sdk = anthropic.AsyncAnthropicVertex(
+        sdk = anthropic.AsyncAnthropicVertex(  # pyright: ignore[reportPrivateImportUsage]
             region="eu", project_id="bakery", access_token="ya29", base_url=f"{far.url}/v1"
         )
         client: Any = sdk
@@ -733,7 +733,7 @@ def test_a_missing_key_names_the_way_out() -> None:
 
 def test_a_client_that_does_not_do_is_refused() -> None:
     blocking = anthropic.Anthropic(api_key="sk")
-    bedrock = anthropic.AsyncAnthropicBedrock(
+    bedrock = anthropic.AsyncAnthropicBedrock(  # pyright: ignore[reportPrivateImportUsage]
         aws_access_key="a", aws_secret_key="b", aws_region="eu-west-1", http_client=httpx2.AsyncClient()
     )
     for client in (blocking, bedrock, anthropic.AsyncAnthropic, object()):

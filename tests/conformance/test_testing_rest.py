@@ -77,7 +77,8 @@ async def vendor(
     try:
         yield act
     finally:
-        http.session.close()
+        if http.session is not None:
+            http.session.close()
 
 
 @asynccontextmanager
@@ -102,7 +103,8 @@ async def test_the_vendors_client_reads_a_call() -> None:
 
 async def test_the_vendors_client_transfers_a_call() -> None:
     response = VoiceResponse()
-    response.dial(caller_id="+15550001234", timeout=25).number(HUMAN)
+    dialled: Any = response.dial(caller_id="+15550001234", timeout=25)
+    dialled.number(HUMAN)
     response.say("Goodbye.")
     async with serving() as server, vendor(server) as act:
         call = await act("update", twiml=str(response))

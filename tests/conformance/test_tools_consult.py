@@ -234,10 +234,9 @@ async def test_nobody_at_the_address_is_a_failure_like_others() -> None:
 async def test_an_agent_that_is_down_is_left_alone_for_a_while() -> None:
     async with far_agent(answer("{}", "500 Oh")) as (far, url), local(url).open() as agent:
         executor = DefaultToolExecutor(agent.tools(), failures=2)
-        for _ in range(4):
-            outcome = await executor.execute("consult_agent", '{"request": "?"}', CONTEXT)
+        outcomes = [await executor.execute("consult_agent", '{"request": "?"}', CONTEXT) for _ in range(4)]
     assert len(far.heads) == 2
-    assert json.loads(outcome.content)["circuit_state"] == "open"
+    assert json.loads(outcomes[-1].content)["circuit_state"] == "open"
 
 
 async def test_cancelling_hangs_up_at_once_and_leaves_no_task() -> None:
@@ -362,7 +361,8 @@ def test_secrets_are_not_shown() -> None:
         "https://agent.example/ask?key=s3cret", api_key="s3cret", headers={"X-Key": "s3cret"}
     )
     assert "s3cret" not in repr(config)
-    for settings in ({"api_key": "s3cret\x01x"}, {"headers": {"X-Key": "s3cret\n"}}):
+    mistakes: list[dict[str, Any]] = [{"api_key": "s3cret\x01x"}, {"headers": {"X-Key": "s3cret\n"}}]
+    for settings in mistakes:
         with pytest.raises(PatterConfigError) as refused:
             ConsultConfig("https://agent.example/", **settings)
         assert "s3cret" not in str(refused.value)

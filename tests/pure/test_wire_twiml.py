@@ -191,7 +191,7 @@ def test_documents_that_the_carrier_would_not_follow(xml: str) -> None:
 @pytest.mark.parametrize("caller_id", ["", "+15550001234"])
 def test_a_transfer_is_written_as_by_the_carriers_own_builder(sip: bool, caller_id: str) -> None:
     theirs = VoiceResponse()
-    call = theirs.dial(timeout=25, **({"caller_id": caller_id} if caller_id else {}))
+    call: Any = theirs.dial(timeout=25, **({"caller_id": caller_id} if caller_id else {}))
     number = "sip:desk@pbx.example.test" if sip else "+15550109999"
     (call.sip if sip else call.number)(number)
     theirs.say(AWKWARD, language="de-DE")
