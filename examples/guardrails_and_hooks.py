@@ -50,7 +50,10 @@ GUARDRAILS = [
 
 
 def hide_cards(text: str, ctx: HookContext) -> str:
-    """What the caller said, without card numbers: neither the model nor the history ever has one."""
+    """What the caller said, without card numbers: neither the model nor the history has one.
+
+    That is so for committed words; preemptive_generation, which asks about others, stays off here.
+    """
     return _CARD.sub("(a card number)", text)
 
 
