@@ -292,7 +292,7 @@ class Session:
             on_message=await self._answering(agent.on_message),
             tools=(),
             tool_executor=await self._executor_of(agent),
-            handoffs={name: await self._enliven(other) for name, other in agent.handoffs.items()},
+            handoffs={name: await self._colleague(other) for name, other in agent.handoffs.items()},
         )
 
     async def _answering(self, on_message: Any) -> Any:
@@ -302,6 +302,19 @@ class Session:
         if isinstance(on_message, CustomLLM):
             return (await self._open_provider(on_message)).answer
         return on_message
+
+    async def _colleague(self, agent: Agent) -> Agent:
+        """An agent that may take over: it brings its tools and uses the ears and voice there are."""
+        return attrs.evolve(
+            agent,
+            stt=None,
+            llm=None,
+            tts=None,
+            vad=None,
+            tools=(),
+            tool_executor=await self._executor_of(agent),
+            handoffs={name: await self._colleague(other) for name, other in agent.handoffs.items()},
+        )
 
     async def _executor_of(self, agent: Agent) -> ToolExecutor | None:
         """What carries out an agent's tools: one for the session, for it remembers which of them fail."""

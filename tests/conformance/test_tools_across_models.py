@@ -22,7 +22,6 @@ from patter_trio._call.persona import Persona
 from patter_trio._call.scripts import Question, model_script
 from patter_trio._call.toolbox import Toolbox
 from patter_trio._call.turn import Turn
-from patter_trio._turns.history import History
 from patter_trio._turns.latency import TurnTimes
 from patter_trio._turns.ledger import Ledger
 from patter_trio._turns.playout import Playout
@@ -103,7 +102,7 @@ async def test_the_same_tools_are_called_and_the_same_is_told(
     async with MODELS[name]() as (far, settings), settings.open() as live, trio.open_nursery() as nursery:
         agent = Agent(system_prompt="You answer for a bakery.", tools=[get_hours, book_table], llm=settings)
         report, control = Reporter("CA1", WallClock(0.0, trio.current_time())), CallControl(INFO)
-        toolbox = Toolbox(Persona(INFO, agent), control, History(), report)
+        toolbox = Toolbox(Persona(INFO, agent), control, report)
         nursery.start_soon(toolbox.run)
         ledger = Ledger(1, 8000)
         playout = Playout(MULAW_8K, ledger, lead=0.1)

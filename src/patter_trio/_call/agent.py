@@ -60,7 +60,7 @@ def _strategies(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 def _tools(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if not isinstance(value, tuple):
-        raise PatterConfigError(f"{attribute.name}={value!r} is not a list of tools")
+        raise PatterConfigError(f"{attribute.name}={value!r} is not a list of tools", hint="tools=[…]")
     for tool in value:
         if not isinstance(tool, Tool):
             raise PatterConfigError(f"{tool!r} is not a tool", hint="make one with @tool or Tool(…)")
@@ -96,10 +96,20 @@ def _hooks(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
 
 
 def _handoffs(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
-    mapping(_, attribute, value)
+    if not isinstance(value, Mapping):
+        raise PatterConfigError(
+            f"{attribute.name} must say which agent has which name, not be a {type(value).__name__}",
+            hint='like handoffs={"billing": agent}',
+        )
     for name, agent in value.items():
         if not isinstance(agent, Agent):
-            raise PatterConfigError(f"handoffs[{name!r}] must be an Agent, not {agent!r}")
+            raise PatterConfigError(f"handoffs[{name!r}] must be an Agent, not {type(agent).__name__}")
+        for setting in ("hooks", "mcp_servers", "compaction"):
+            if getattr(agent, setting):
+                raise PatterConfigError(
+                    f"handoffs[{name!r}] has {setting}, which stay those of the agent that answers the call",
+                    hint="set them there",
+                )
 
 
 def _compaction(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
@@ -263,6 +273,11 @@ class Agent:
             )
         if self.on_message is not None and self.compaction is not None:
             raise PatterConfigError("without llm= there is nobody to summarise", hint="leave compaction= out")
+        if self.preemptive_generation and self.hooks is not None and self.hooks.hook("after_transcribe"):
+            raise PatterConfigError(
+                "preemptive_generation would ask the model before after_transcribe has seen the words",
+                hint="use one of the two",
+            )
         check_skills(self.skills, names)
         check_handoffs(self.handoffs, names)
         if self.max_endpointing_delay_ms < self.min_endpointing_delay_ms:

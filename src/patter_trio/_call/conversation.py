@@ -16,8 +16,9 @@ from .._actors.ticker import Ticker
 from .._foreign import foreign, unwrapped
 from .._text.prompt import GO_ON, fill
 from .._text.sentences import SentenceChunker
+from .._text.speakable import speakable
 from .._turns.endpointing import Utterance
-from .._turns.history import History, HistoryEntry
+from .._turns.history import History, HistoryEntry, UsedTool
 from .._turns.latency import TurnMetrics, TurnTimes
 from .._turns.ledger import Ledger
 from .._turns.playout import Playout
@@ -304,7 +305,22 @@ class Conversation:
 
     def _wording(self, *, written: bool) -> Reword | None:
         """What becomes of a turn's sentences: the guardrails and hooks of whoever speaks."""
-        agent = self.replies.persona.agent
+        persona = self.replies.persona
+        if not persona.agent.handoffs:
+            return self._wording_of(persona.agent, written=written)
+        # Somebody else may take over in the middle of the turn.
+        made: dict[int, Reword | None] = {}
+
+        async def reword(sentence: str) -> str:
+            agent = persona.agent
+            if id(agent) not in made:
+                made[id(agent)] = self._wording_of(agent, written=written)
+            own = made[id(agent)]
+            return speakable(sentence) if own is None else await own(sentence)
+
+        return reword
+
+    def _wording_of(self, agent: Agent, *, written: bool) -> Reword | None:
         return wording(
             self.replies.hooks, agent.text_transforms, agent.guardrails, self.asking, written=written
         )
@@ -351,6 +367,7 @@ class Conversation:
             times=times,
             text=text,
             interruptible=interruptible,
+            reword=self._wording(written=False),
         )
 
     def _close_turn(self, turn: Turn) -> None:
@@ -364,6 +381,9 @@ class Conversation:
         heard, unheard = turn.ledger.heard_text(now), turn.ledger.unheard_text(now)
         if turn.floor_lost and not heard and turn.user_text:
             self.report.overtaken(turn.user_text)
+            if any(turn.steps):
+                # What was done was done for these words: no model is shown the one without the other.
+                self._remember_user()
             self._remember_answer(turn, "", now)
         else:
             if turn.user_text:
@@ -399,6 +419,11 @@ class Conversation:
             self.history.add(HistoryEntry("assistant", text, wall, turn_idx=turn.idx, tools=used))
         if last or tools or not turn.floor_lost:
             self.history.add(HistoryEntry("assistant", last, wall, unheard, turn.idx, tools))
+
+    def remember_tool(self, turn: Turn, used: UsedTool) -> None:
+        """A tool has finished after its turn was cut: the model is told of it with the next question."""
+        self._remember_user()
+        self.history.add(HistoryEntry("assistant", "", self.report.wall(), turn_idx=turn.idx, tools=(used,)))
 
     def _remember_user(self) -> None:
         if self._waiting:

@@ -132,11 +132,12 @@ class House:
         asking = Asking(info.call_id)
         self._hooks = CallHooks(agent.hooks, info, history, asking)
         persona = Persona(info, agent)
-        self._toolbox = Toolbox(persona, control, history, report, more_tools)
+        self._toolbox = Toolbox(persona, control, report, more_tools)
         replies = Replies(info, agent, persona, history, control, self._hooks, self._toolbox)
         self._conversation = Conversation(
             info, agent, self._leg, ticker, floor, report, control, history, replies, asking, self._preemption
         )
+        self._toolbox.tell(self._conversation.remember_tool)
         self._history = history
 
     @property

@@ -16,7 +16,7 @@ from .._text.skills import USE_SKILL, use_skill_parameters
 from .._tools.contracts import Progress, ToolCall, ToolContext, ToolExecutor, ToolOutcome
 from .._tools.definition import Tool, define_tool, tool
 from .._tools.execute import DefaultToolExecutor
-from .._turns.history import History, HistoryEntry, UsedTool
+from .._turns.history import UsedTool
 from ..errors import PatterConfigError, ProviderError
 from .control import CallControl
 from .persona import Persona
@@ -59,13 +59,11 @@ class Toolbox:
         self,
         persona: Persona,
         control: CallControl,
-        history: History,
         report: Reporter,
         more: MoreTools | None = None,
     ) -> None:
         self._persona = persona
         self._control = control
-        self._history = history
         self._report = report
         self._more = more
         self._connected: list[Tool] = []
@@ -77,6 +75,11 @@ class Toolbox:
         self._made_for: tuple[object, int] | None = None
         self._executor: ToolExecutor = DefaultToolExecutor()
         self._transfer: Tool | None = None
+        self._remember: Callable[[Turn, UsedTool], None] = lambda turn, used: None
+
+    def tell(self, remember: Callable[[Turn, UsedTool], None]) -> None:
+        """Who is told of a tool that has finished after its turn was cut."""
+        self._remember = remember
 
     async def run(self) -> None:
         """Keeps the call's own tools connected, and finishes what must not be left half done."""
@@ -235,12 +238,8 @@ class Toolbox:
         await trio.lowlevel.checkpoint()
         if running.left:
             # Its turn was cut before it was done: the conversation is told all the same.
-            turn = running.turn
-            used = (_used(running.call, running.outcome),)
-            self._report.tool_finished(turn.idx, running.outcome)
-            self._history.add(
-                HistoryEntry("assistant", "", self._report.wall(), turn_idx=turn.idx, tools=used)
-            )
+            self._report.tool_finished(running.turn.idx, running.outcome)
+            self._remember(running.turn, _used(running.call, running.outcome))
 
 
 async def _reassure(turn: Turn, message: str, after: float) -> None:

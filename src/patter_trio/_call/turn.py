@@ -20,6 +20,7 @@ from .._turns.playout import Playout
 from .._turns.usage import Tally
 from ..errors import ProviderError
 from ..events import TurnKind
+from .wording import Reword
 
 __all__ = ["Script", "Turn"]
 
@@ -47,8 +48,9 @@ class Turn:
     which counts the caller's utterances: a repeated or resumed answer has its own serial and the same index.
     ``text`` is all it will say, where that is known beforehand; ``written`` is true once the model has
     written all of it. ``steps`` are the tools that were used, one list for each message of the model that
-    called some. A turn that is not ``committed`` answers words that may still change: it works behind
-    its closed gate, and nobody is told of it.
+    called some. ``reword`` is what becomes of fixed words that are put in between. A turn that is not
+    ``committed`` answers words that may still change: it works behind its closed gate, and nobody is told
+    of it.
     """
 
     serial: int
@@ -60,6 +62,7 @@ class Turn:
     times: TurnTimes
     text: str = ""
     interruptible: bool = True
+    reword: Reword | None = None
     tally: Tally = attrs.field(factory=Tally)
     committed: Level[bool] = attrs.field(factory=lambda: Level(True))
     steps: list[list[UsedTool]] = attrs.field(factory=list[list[UsedTool]])
@@ -110,9 +113,10 @@ class Turn:
         """Says ``text`` behind what the turn has written so far; ``False`` if it has written all."""
         if self._sentences is None or self.floor_lost or not self.committed.value:
             return False
-        spoken = speakable(text)
+        sentences = self._sentences
+        spoken = speakable(text) if self.reword is None else await self.reword(text)
         if spoken:
-            await self._give(spoken, self._sentences)
+            await self._give(spoken, sentences)
         return True
 
     async def _give(self, sentence: str, sentences: trio.MemorySendChannel[str]) -> None:
@@ -215,7 +219,9 @@ class Turn:
     def conclude(self, joined: float) -> None:
         """Once it has joined and its account is closed: the record of how it was cancelled, if it was."""
         first = self.stages.first_cut
-        if first is not None:
+        if first is not None or self.floor_lost:
+            # The floor may be taken in the very moment in which the last actor ends.
+            first = joined if first is None else first
             cancelled = self.times.cancelled if self.times.cancelled is not None else first
             self.cancel = self.stages.report(
                 cancelled,
