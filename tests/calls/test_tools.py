@@ -14,8 +14,10 @@ from patter_trio import (
     CallControl,
     CompactionConfig,
     DefaultToolExecutor,
+    Guardrail,
     Patter,
     PatterConfigError,
+    PipelineHooks,
     Skill,
     Tool,
     Twilio,
@@ -24,7 +26,16 @@ from patter_trio import (
 )
 from patter_trio.errors import ProviderError
 from patter_trio.events import Message, ToolFinished, ToolStarted
-from patter_trio.testing import Caller, MemoryLine, Reply, ScriptedLLM, ScriptedSTT, ToolUse, run_virtual
+from patter_trio.testing import (
+    Caller,
+    MemoryLine,
+    Reply,
+    ScriptedLLM,
+    ScriptedSTT,
+    ScriptedTTS,
+    ToolUse,
+    run_virtual,
+)
 
 from .ring import ACCOUNT, LONG, NUMBER, TOKEN, URL, Rung, agent, ring, twilio
 
@@ -305,6 +316,42 @@ def test_a_tool_that_can_be_undone_may_run_early() -> None:
     assert rung.said("assistant")[-1] == "It is booked."
 
 
+@pytest.mark.parametrize("settings", [{}, {"on_barge_in": "finish"}])
+def test_the_very_first_question_is_not_carried_out_twice(settings: dict[str, Any]) -> None:
+    # The caller speaks over the answer before any of it is heard; the booking is made by then, or soon after.
+    bookings = Bookings(takes=0.3 if not settings else 1.5)
+
+    def answer(messages: Any) -> Reply:
+        if any(message["role"] == "tool" for message in messages):
+            return Reply("It is booked.")
+        return Reply(tools=[ToolUse("book", {"time": "eight"})])
+
+    llm = ScriptedLLM(answer, first_token_delay=0.2)
+    caller = (
+        Caller()
+        .waits(0.5)
+        .says("Book me a table")
+        .waits(1.1)
+        .says("Are you still there?")
+        .waits_for_agent(quiet=2.5)
+        .hangs_up()
+    )
+    who = agent(llm, tools=[bookings.tool(**settings)], tts=ScriptedTTS(delay=1.5), first_message="")
+    ring(who, caller)
+    assert bookings.done == ["eight"]
+    roles = [message["role"] for message in asked(llm, -1)]
+    assert roles.index("user") < roles.index("tool")
+
+
+def test_an_excuse_goes_through_the_transforms() -> None:
+    who = agent(
+        books(),
+        tools=[Bookings(takes=3.0).tool(reassurance="Just a second please.")],
+        text_transforms=[lambda text: text.replace("second", "moment")],
+    )
+    assert "Just a moment please." in ring(who, ASKED.hangs_up()).outcome.heard
+
+
 # --- what is built in ---------------------------------------------------------------------------------------
 
 
@@ -388,6 +435,17 @@ def test_a_colleague_takes_over_in_the_middle_of_the_answer() -> None:
     assert rung.outcome.heard.endswith("I give you to billing. Billing here. Yes.")
 
 
+def test_a_colleagues_guardrails_hold_from_the_moment_of_the_hand_off() -> None:
+    billing = Agent(
+        system_prompt="You do the bills.",
+        guardrails=[Guardrail("secrets", blocked_terms=["secret"], replacement="I may not say.")],
+    )
+    hand_over = ToolUse("handoff_to", {"name": "billing", "reason": "a bill"})
+    llm = ScriptedLLM([Reply("No secret here.", tools=[hand_over]), "The secret is out."])
+    rung = ring(agent(llm, handoffs={"billing": billing}), ASKED.hangs_up())
+    assert rung.outcome.heard.endswith("No secret here. I may not say.")
+
+
 # --- long conversations -------------------------------------------------------------------------------------
 
 
@@ -421,6 +479,18 @@ def test_the_older_part_of_a_long_call_is_summarised_while_it_goes_on() -> None:
         (lambda: {"tools": [Bookings().tool()], "on_message": print}, "offered no tools"),
         (lambda: {"skills": [Skill("x", "y", "z")], "on_message": print}, "offered no tools"),
         (lambda: {"handoffs": {"a": "b"}}, "must be an Agent"),
+        (lambda: {"handoffs": [Agent(system_prompt="x")]}, 'like handoffs={"billing": agent}'),
+        (
+            lambda: {"handoffs": {"a": Agent(system_prompt="x", hooks=PipelineHooks())}},
+            "stay those of the agent that answers",
+        ),
+        (
+            lambda: {
+                "hooks": PipelineHooks(after_transcribe=lambda text: text),
+                "preemptive_generation": True,
+            },
+            "before after_transcribe",
+        ),
         (lambda: {"mcp_servers": ["x"]}, "not a list of MCP servers"),
         (lambda: {"tool_webhooks": "secret"}, "a session can open"),
         (lambda: {"tool_executor": print}, "carries out no tools"),
