@@ -18,26 +18,24 @@ from ._actors.ticker import Ticker
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._callbacks import call_end_payload, listeners_for
-from ._foreign import call_back, foreign, unwrapped
+from ._foreign import call_back, unwrapped
+from ._providers import Providers
 from ._server.admission import Admission
 from ._server.app import build_app
 from ._server.house import UpgradeRequest, WebhookAnswer
 from ._server.port import PortStats, serve_port
 from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
 from ._wall import wall_time
-from .abc import CallActions, MediaSocket, MediaWire, Opens, WebhookRequest
+from .abc import CallActions, MediaSocket, MediaWire, WebhookRequest
 from .errors import (
     CapacityError,
     PatterConfigError,
     PatterConnectionError,
-    PatterError,
-    ProviderError,
     RemoteProtocolError,
     SignatureError,
 )
 from .events import CallInfo, StreamStarted
-from .llm.custom import CustomLLM
-from .tools import DefaultToolExecutor, MCPServer, Tool, ToolExecutor, ToolWebhooks, open_mcp_tools
+from .tools import MCPServer, Tool, open_mcp_tools
 
 __all__ = ["Session", "open_session"]
 
@@ -67,12 +65,8 @@ class Session:
         self._ticker = Ticker()
         self._admission = Admission(settings.max_calls)
         self._calls: dict[str, Call] = {}
-        self._live: dict[int, tuple[Any, Any]] = {}
-        self._executors: dict[int, tuple[Agent, ToolExecutor]] = {}
-        self._webhooks = ToolWebhooks()
-        self._addresses: dict[str, CustomLLM] = {}
+        self._providers = Providers(nursery)
         self._carrier: Any = None
-        self._opening = trio.Lock()
         self._base = settings.webhook_url
         self._quiet = trio.Event()
         self._reporting = 0
@@ -277,89 +271,7 @@ class Session:
 
     async def live_agent(self, agent: Agent) -> Agent:
         """The agent with its providers opened; each provider is opened once per session."""
-        async with self._opening:
-            return await self._enliven(agent)
-
-    async def _enliven(self, agent: Agent) -> Agent:
-        return attrs.evolve(
-            agent,
-            stt=await self._open_provider(agent.stt),
-            llm=await self._open_provider(agent.llm),
-            tts=await self._open_provider(agent.tts),
-            vad=await self._open_provider(agent.vad),
-            turn_detector=await self._open_provider(agent.turn_detector),
-            hedge_llm=await self._open_provider(agent.hedge_llm),
-            on_message=await self._answering(agent.on_message),
-            tools=(),
-            tool_executor=await self._executor_of(agent),
-            handoffs={name: await self._colleague(other) for name, other in agent.handoffs.items()},
-        )
-
-    async def _answering(self, on_message: Any) -> Any:
-        """The function that answers in place of a model; an address becomes one."""
-        if isinstance(on_message, str):
-            on_message = self._addresses.setdefault(on_message, CustomLLM(on_message))
-        if isinstance(on_message, CustomLLM):
-            return (await self._open_provider(on_message)).answer
-        return on_message
-
-    async def _colleague(self, agent: Agent) -> Agent:
-        """An agent that may take over: it brings its tools and uses the ears and voice there are."""
-        return attrs.evolve(
-            agent,
-            stt=None,
-            llm=None,
-            tts=None,
-            vad=None,
-            tools=(),
-            tool_executor=await self._executor_of(agent),
-            handoffs={name: await self._colleague(other) for name, other in agent.handoffs.items()},
-        )
-
-    async def _executor_of(self, agent: Agent) -> ToolExecutor | None:
-        """What carries out an agent's tools: one for the session, for it remembers which of them fail."""
-        if agent.on_message is not None:
-            return None
-        known = self._executors.get(id(agent))
-        if known is None:
-            executor = agent.tool_executor
-            if executor is None:
-                webhooks = None
-                if any(tool.webhook_url for tool in agent.tools):
-                    webhooks = await self._open_provider(agent.tool_webhooks or self._webhooks)
-                executor = DefaultToolExecutor(agent.tools, webhooks=webhooks)
-            if agent.consult is not None:
-                executor = executor.including((await self._open_provider(agent.consult)).tools())
-            # The agent is kept beside it, so that its id cannot be given away.
-            known = self._executors[id(agent)] = (agent, executor)
-        return known[1]
-
-    async def _open_provider(self, provider: Any) -> Any:
-        if provider is None or not hasattr(provider, "open"):
-            return provider
-        known = self._live.get(id(provider))
-        if known is None:
-            # The provider is kept beside what it opened, so that its id cannot be given away.
-            known = (provider, await self._nursery.start(self._hold_open, provider))
-            self._live[id(provider)] = known
-        return known[1]
-
-    async def _hold_open(
-        self, provider: Opens[Any], *, task_status: trio.TaskStatus[Any] = trio.TASK_STATUS_IGNORED
-    ) -> None:
-        """Keeps a provider open for the session; one that breaks is opened again by the next call."""
-        opened = False
-        try:
-            with foreign(ProviderError, type(provider).__name__):
-                async with provider.open() as live:
-                    opened = True
-                    task_status.started(live)
-                    await trio.sleep_forever()
-        except ProviderError as error:
-            if not opened:
-                raise error.__cause__ if isinstance(error.__cause__, PatterError) else error from None
-            _log.error("a provider broke, the next call opens it again: %s", error)
-            self._live.pop(id(provider), None)
+        return await self._providers.live_agent(agent)
 
     async def listen(self) -> None:
         """Binds the port and answers it until the session ends.
@@ -414,7 +326,7 @@ class Session:
     async def start(self) -> None:
         """Opens the agent's providers, starts the clock, binds the port."""
         self._nursery.start_soon(self._ticker.run)
-        self._carrier = await self._open_provider(self._settings.carrier)
+        self._carrier = await self._providers.open(self._settings.carrier)
         if self._agent is not None:
             await self.live_agent(self._agent)
         if self._settings.port is not None:

@@ -21,7 +21,15 @@ from .._turns.endpointing import CallerWords, Endpointing
 from .._turns.history import History
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
-from ..abc import LLMProvider, MediaSocket, MediaWire, STTProvider, TurnDetector, VADProvider
+from ..abc import (
+    LLMProvider,
+    MediaSocket,
+    MediaWire,
+    SpeechDetector,
+    STTProvider,
+    TurnDetector,
+    VADProvider,
+)
 from ..errors import CarrierLostError
 from ..events import AudioReceived, CallInfo, DigitReceived, HearingItem, SpeechStarted, TurnWindow
 from .agent import Agent
@@ -157,69 +165,16 @@ class House:
             CarrierLostError: the socket ended without a goodbye.
             PatterError: something broke that the call cannot go on without.
         """
-        agent, wire = self._agent, self._wire
-        assert isinstance(agent.vad, VADProvider), "checked by Agent.require_pipeline, opened by the session"
-        assert isinstance(agent.stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
-        detector = agent.vad.open_detector(wire.audio.sample_rate)
-        tracker = SpeechTracker(agent.vad.thresholds, detector.window)
-        window = None
-        transcripts, verdicts = self._heard.clone(), self._heard.clone()
-        questions, questions_in = trio.open_memory_channel[Question](1)
-        endpointing = Endpointing(agent.endpointing)
-
-        def ask(silence: int, words: str) -> None:
-            assert window is not None, "only an agent with a turn detector has silences to judge"
-            seen = TurnWindow(window.sound(), window.sample_rate, words, agent.language)
-            try:
-                questions.send_nowait(Question(silence, seen))
-            except (trio.WouldBlock, trio.BrokenResourceError):
-                # It is still busy with the last question, or given up: the next one comes soon, or none.
-                return
-
-        async def detect_speech() -> None:
-            with self._heard:
-                await detect(
-                    self._frames_in,
-                    detector,
-                    tracker,
-                    wire.audio,
-                    self._speech,
-                    self._hearing,
-                    lambda edge: self._on_edge(edge, tracker),
-                    window,
-                )
-
-        async def listen_to_the_caller() -> None:
-            with self._agenda, questions:
-                await listen(self._heard_in, endpointing, self._agenda, self._words, self._report, ask)
-
         async with trio.open_nursery() as nursery:
-            if isinstance(agent.turn_detector, TurnDetector):
-                window = SoundWindow(_WINDOW_SECONDS, wire.audio.sample_rate)
-                patience = agent.max_semantic_hold_ms / 1000
-                nursery.start_soon(
-                    judge, questions_in, agent.turn_detector, verdicts, patience, self._info.call_id
-                )
-            else:
-                verdicts.close()
             nursery.start_soon(self._leg.write)
             nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
-            nursery.start_soon(detect_speech)
+            self._start_ears(nursery)
             nursery.start_soon(self._toolbox.run)
+            agent = self._agent
             if agent.compaction is not None and isinstance(agent.llm, LLMProvider):
                 nursery.start_soon(
                     compact, self._history, agent.compaction, agent.llm, self._conversation.closed_turns
                 )
-            nursery.start_soon(
-                transcribe,
-                self._hooks.around_recogniser(agent.stt),
-                self._hearing_in,
-                wire.audio,
-                self._info,
-                transcripts,
-                self._reconnection,
-            )
-            nursery.start_soon(listen_to_the_caller)
             nursery.start_soon(self._hang_up_when_asked)
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
             self._control.connect(self._say, self._commit)
@@ -235,6 +190,65 @@ class House:
         if self._ending == "carrier_lost":
             raise CarrierLostError("the carrier closed the media socket without a stop")
         return self._ending
+
+    # --- the ears -------------------------------------------------------------------------------------------
+
+    def _start_ears(self, nursery: trio.Nursery) -> None:
+        """What understands the caller: the detector, the recogniser, and who says when they are done."""
+        agent, audio = self._agent, self._wire.audio
+        assert isinstance(agent.vad, VADProvider), "checked by Agent.require_pipeline, opened by the session"
+        assert isinstance(agent.stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
+        detector = agent.vad.open_detector(audio.sample_rate)
+        tracker = SpeechTracker(agent.vad.thresholds, detector.window)
+        window = None
+        questions, questions_in = trio.open_memory_channel[Question](1)
+        if isinstance(agent.turn_detector, TurnDetector):
+            window = SoundWindow(_WINDOW_SECONDS, audio.sample_rate)
+            patience = agent.max_semantic_hold_ms / 1000
+            verdicts = self._heard.clone()
+            nursery.start_soon(
+                judge, questions_in, agent.turn_detector, verdicts, patience, self._info.call_id
+            )
+        nursery.start_soon(self._detect, detector, tracker, window)
+        nursery.start_soon(
+            transcribe,
+            self._hooks.around_recogniser(agent.stt),
+            self._hearing_in,
+            audio,
+            self._info,
+            self._heard.clone(),
+            self._reconnection,
+        )
+        nursery.start_soon(self._listen, questions, window)
+
+    async def _detect(
+        self, detector: SpeechDetector, tracker: SpeechTracker, window: SoundWindow | None
+    ) -> None:
+        with self._heard:
+            await detect(
+                self._frames_in,
+                detector,
+                tracker,
+                self._wire.audio,
+                self._speech,
+                self._hearing,
+                lambda edge: self._on_edge(edge, tracker),
+                window,
+            )
+
+    async def _listen(self, questions: trio.MemorySendChannel[Question], window: SoundWindow | None) -> None:
+        def ask(silence: int, words: str) -> None:
+            assert window is not None, "only an agent with a turn detector has silences to judge"
+            seen = TurnWindow(window.sound(), window.sample_rate, words, self._agent.language)
+            try:
+                questions.send_nowait(Question(silence, seen))
+            except (trio.WouldBlock, trio.BrokenResourceError):
+                # It is still busy with the last question, or given up: the next one comes soon, or none.
+                return
+
+        with self._agenda, questions:
+            endpointing = Endpointing(self._agent.endpointing)
+            await listen(self._heard_in, endpointing, self._agenda, self._words, self._report, ask)
 
     # --- the line -------------------------------------------------------------------------------------------
 
