@@ -87,9 +87,9 @@ class _Carrier:
         self._carrier, self._probe = carrier, probe
         self.kind = carrier.kind
         self.verify = carrier.verify
-        self.read_incoming = carrier.read_incoming
-        self.answer = carrier.answer
-        self.refuse = carrier.refuse
+        self.calls_per_second = carrier.calls_per_second
+        self.read_notice = carrier.read_notice
+        self.open = carrier.open
 
     def open_wire(self) -> MediaWire:
         return _Wire(self._carrier.open_wire(), self._probe)

@@ -25,9 +25,10 @@ from hypercorn.trio import serve as serve_hypercorn
 
 from patter_trio._net.websocket import WebSocket, open_websocket
 from patter_trio._server.app import build_app
-from patter_trio._server.house import UpgradeRequest, WebhookAnswer
+from patter_trio._server.house import UpgradeRequest
 from patter_trio._server.port import serve_port
 from patter_trio.abc import MediaSocket, WebhookRequest
+from patter_trio.telephony import WebhookReply
 
 TICK = 0.02
 SLOTS = 20
@@ -58,8 +59,8 @@ class EchoHouse:
         except (trio.EndOfChannel, trio.BrokenResourceError):
             return
 
-    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
-        return WebhookAnswer()
+    async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
+        return WebhookReply()
 
     def health(self) -> Mapping[str, Any]:
         return {}

@@ -19,7 +19,7 @@ SOURCE = Path(__file__).parents[1] / "src" / PACKAGE
 # The border to code that is not ours stands beside the actors, not among them: a provider that is made of
 # other people's providers (a fallback) needs it as a call does, and a provider never imports an actor.
 FLOORS: dict[int, tuple[str, ...]] = {
-    0: ("events", "errors", "abc"),
+    0: ("events", "errors", "abc", "telephony"),
     1: ("_audio", "_text", "_wire", "_turns"),
     2: ("_actors", "_foreign", "_tools"),
     3: ("_call",),

@@ -22,11 +22,11 @@ from ._foreign import call_back, unwrapped
 from ._providers import Providers
 from ._server.admission import Admission
 from ._server.app import build_app
-from ._server.house import UpgradeRequest, WebhookAnswer
+from ._server.house import UpgradeRequest
 from ._server.port import PortStats, serve_port
 from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
 from ._wall import wall_time
-from .abc import CallActions, MediaSocket, MediaWire, WebhookRequest
+from .abc import LiveCarrier, MediaSocket, MediaWire, WebhookRequest
 from .errors import (
     CapacityError,
     PatterConfigError,
@@ -35,6 +35,7 @@ from .errors import (
     SignatureError,
 )
 from .events import CallInfo, StreamStarted
+from .telephony import CallOffered, Links, Refusal, StreamOrder, WebhookReply
 from .tools import MCPServer, Tool, open_mcp_tools
 
 __all__ = ["Session", "open_session"]
@@ -66,7 +67,8 @@ class Session:
         self._admission = Admission(settings.max_calls)
         self._calls: dict[str, Call] = {}
         self._providers = Providers(nursery)
-        self._carrier: Any = None
+        self._carrier: LiveCarrier | Any = None
+        self._kind = settings.carrier.kind if settings.carrier is not None else ""
         self._base = settings.webhook_url
         self._quiet = trio.Event()
         self._reporting = 0
@@ -137,23 +139,29 @@ class Session:
             base = base.replace("http", "ws", 1)
         return base + target
 
-    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
-        """The carrier asks what to do with an incoming call."""
+    async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
+        """The carrier asks what to do with a call, or tells what became of one."""
         carrier = self._settings.carrier
         if carrier is None or carrier.kind != kind:
-            return WebhookAnswer(404, "text/plain", "no such carrier here\n")
+            return WebhookReply("no such carrier here\n", "text/plain", 404)
         try:
             carrier.verify(request)
         except SignatureError as error:
             self.counts.refused_signature += 1
             _log.warning("webhook refused: %s", error)
-            return WebhookAnswer(403, "text/plain", "signature refused\n")
+            return WebhookReply("signature refused\n", "text/plain", 403)
         try:
-            info = carrier.read_incoming(request)
+            notice = carrier.read_notice(what, request)
         except RemoteProtocolError as error:
             self.counts.refused_malformed += 1
             _log.warning("webhook refused: %s", error)
-            return WebhookAnswer(400, "text/plain", "not an incoming call\n")
+            return WebhookReply("not understood\n", "text/plain", 400)
+        if not isinstance(notice, CallOffered):
+            return WebhookReply()
+        return await self._take(notice.info)
+
+    async def _take(self, info: CallInfo) -> WebhookReply:
+        """Takes an incoming call, if there is room for it."""
         if info.callee and info.callee != self._settings.phone_number:
             _log.warning("a call for another number came here: does its webhook mean this session?")
         try:
@@ -161,9 +169,10 @@ class Session:
         except CapacityError as error:
             self.counts.refused_busy += 1
             _log.warning("call %s refused: %s", info.call_id, error)
-            return WebhookAnswer(200, "text/xml", carrier.refuse("busy"))
-        url = self.public_url(f"/ws/{kind}/{token}", websocket=True)
-        return WebhookAnswer(200, "text/xml", carrier.answer(url, {}))
+            return await self._carrier.refuse(info, Refusal("busy"))
+        url = self.public_url(f"/ws/{self._kind}/{token}", websocket=True)
+        links = Links(self._base, self._kind, token)
+        return await self._carrier.answer(info, StreamOrder(url, links))
 
     def refuse_media(self, upgrade: UpgradeRequest) -> int | None:
         """Checks a media upgrade before it is accepted: the one-time token, then the signature."""
@@ -244,7 +253,7 @@ class Session:
             await self.live_agent(agent),
             ticker=self._ticker,
             clock=clock,
-            actions=self._carrier if isinstance(self._carrier, CallActions) else None,
+            carrier=self._carrier,
             more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
         )
         for listener in listeners_for(self._settings, call):

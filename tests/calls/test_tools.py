@@ -26,6 +26,7 @@ from patter_trio import (
 )
 from patter_trio.errors import ProviderError
 from patter_trio.events import Message, ToolFinished, ToolStarted
+from patter_trio.telephony import TransferOrder
 from patter_trio.testing import (
     Caller,
     MemoryLine,
@@ -516,15 +517,19 @@ class Exchange(Twilio):
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Any]:
-        yield self
+        async with super().open() as live:
+            yield Switchboard(self, live)
 
-    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
-        if self.refuses:  # type: ignore[attr-defined]
+
+class Switchboard:
+    def __init__(self, exchange: Exchange, live: Any) -> None:
+        self._exchange = exchange
+        self.answer = live.answer
+
+    async def transfer(self, call_id: str, order: TransferOrder) -> None:
+        if self._exchange.refuses:  # type: ignore[attr-defined]
             raise ProviderError("Twilio: 21220, the call is not in progress")
-        self.connected.append((number, trio.current_time()))  # type: ignore[attr-defined]
-
-    async def hang_up(self, call_id: str) -> None:
-        raise NotImplementedError
+        self._exchange.connected.append((order.number, trio.current_time()))  # type: ignore[attr-defined]
 
 
 def transferring(exchange: Exchange, llm: ScriptedLLM) -> Rung:

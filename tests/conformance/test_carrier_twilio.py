@@ -8,14 +8,15 @@ from urllib.parse import parse_qsl
 import attrs
 import pytest
 
-from patter_trio import abc
+from patter_trio import abc, telephony
 from patter_trio._wire import twilio_far
 from patter_trio._wire.signatures import HMAC_SHA256, sign_twilio
-from patter_trio._wire.twiml import Refusal, StreamAnswer, parse_answer
+from patter_trio._wire.twiml import Refusal, SayAnswer, StreamAnswer, parse_answer
 from patter_trio.abc import WebhookRequest
 from patter_trio.carriers import Twilio, twilio
 from patter_trio.errors import PatterConfigError, RemoteProtocolError, SignatureError
 from patter_trio.events import CallInfo, MarkPlayed
+from patter_trio.telephony import CallOffered, Links, StreamOrder
 from patter_trio.testing.playback import PlaybackBuffer
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "twilio.json").read_text(encoding="utf-8"))
@@ -154,14 +155,20 @@ def test_only_the_shared_keys_that_are_listed_sign() -> None:
         Twilio(auth_token="t", shared_keys={"k1": vector["secret"]}).verify(unknown)
 
 
+def read(carrier: Twilio, request: WebhookRequest) -> CallInfo:
+    notice = carrier.read_notice("voice", request)
+    assert isinstance(notice, CallOffered)
+    return notice.info
+
+
 def test_an_incoming_call_is_read() -> None:
-    info = Twilio(auth_token=TOKEN).read_incoming(request_of(WEBHOOKS[0]))
+    info = read(Twilio(auth_token=TOKEN), request_of(WEBHOOKS[0]))
     assert info == CallInfo(CALL, "+15550100001", "+15550100002", "inbound", "twilio")
 
 
 @pytest.mark.parametrize("caller", ["anonymous", "Restricted", "sip:alice@pbx.example.test", ""])
 def test_a_caller_need_not_have_a_number(caller: str) -> None:
-    assert Twilio(auth_token=TOKEN).read_incoming(incoming(From=caller)).caller == caller
+    assert read(Twilio(auth_token=TOKEN), incoming(From=caller)).caller == caller
 
 
 @pytest.mark.parametrize(
@@ -169,7 +176,7 @@ def test_a_caller_need_not_have_a_number(caller: str) -> None:
     [("inbound", "inbound"), ("outbound-api", "outbound"), ("outbound-dial", "outbound")],
 )
 def test_the_direction_is_read(said: str, direction: str) -> None:
-    assert Twilio(auth_token=TOKEN).read_incoming(incoming(Direction=said)).direction == direction
+    assert read(Twilio(auth_token=TOKEN), incoming(Direction=said)).direction == direction
 
 
 def test_a_number_configured_for_get_is_read_from_its_query() -> None:
@@ -177,7 +184,7 @@ def test_a_number_configured_for_get_is_read_from_its_query() -> None:
     request = WebhookRequest("GET", url, {"X-Twilio-Signature": sign_twilio(TOKEN, url)})
     carrier = Twilio(auth_token=TOKEN)
     carrier.verify(request)
-    assert carrier.read_incoming(request) == CallInfo(CALL, "+15550100001", telephony_provider="twilio")
+    assert read(carrier, request) == CallInfo(CALL, "+15550100001", telephony_provider="twilio")
 
 
 @pytest.mark.parametrize(
@@ -185,28 +192,31 @@ def test_a_number_configured_for_get_is_read_from_its_query() -> None:
 )
 def test_a_webhook_without_a_valid_call_is_refused(call_sid: str) -> None:
     with pytest.raises(RemoteProtocolError, match="CallSid"):
-        Twilio(auth_token=TOKEN).read_incoming(incoming(CallSid=call_sid))
+        read(Twilio(auth_token=TOKEN), incoming(CallSid=call_sid))
 
 
 def test_a_call_of_another_account_is_refused() -> None:
     carrier = Twilio(account_sid=ACCOUNT, auth_token=TOKEN)
-    assert carrier.read_incoming(incoming()).call_id == CALL
+    assert read(carrier, incoming()).call_id == CALL
     with pytest.raises(RemoteProtocolError, match="account"):
-        carrier.read_incoming(incoming(AccountSid="AC00000000000000000000000000000002"))
+        read(carrier, incoming(AccountSid="AC00000000000000000000000000000002"))
 
 
 # --- answers and the stream ---------------------------------------------------------------------------------
 
 
-def test_answers_are_what_the_carrier_understands() -> None:
-    carrier = Twilio(auth_token=TOKEN)
-    assert parse_answer(carrier.answer(SOCKET_URL, {"token": "abc"})) == StreamAnswer(
-        SOCKET_URL, {"token": "abc"}
-    )
-    assert parse_answer(carrier.refuse()) == Refusal("busy")
-    assert parse_answer(carrier.refuse("rejected")) == Refusal("rejected")
-    with pytest.raises(PatterConfigError):
-        carrier.answer(SOCKET_URL + "?token=abc", {})
+async def test_answers_are_what_the_carrier_understands() -> None:
+    info, links = CallInfo(CALL), Links("https://voice.example.test", "twilio", "t")
+    async with Twilio(auth_token=TOKEN).open() as live:
+        answer = await live.answer(info, StreamOrder(SOCKET_URL, links, {"token": "abc"}))
+        assert parse_answer(answer.body) == StreamAnswer(SOCKET_URL, {"token": "abc"})
+        for reason in ("busy", "rejected"):
+            refused = await live.refuse(info, telephony.Refusal(reason))
+            assert parse_answer(refused.body) == Refusal(reason)
+        said = await live.refuse(info, telephony.Refusal("said", "We are closed."))
+        assert parse_answer(said.body) == SayAnswer("We are closed.")
+        with pytest.raises(PatterConfigError):
+            await live.answer(info, StreamOrder(SOCKET_URL + "?token=abc", links))
 
 
 def test_every_stream_has_a_wire_of_its_own() -> None:

@@ -27,6 +27,7 @@ from patter_trio.errors import (
     RateLimitError,
     RemoteProtocolError,
 )
+from patter_trio.telephony import Links, TransferOrder
 from patter_trio.testing import RestFault, RestReply, RestServer, TwilioAccount, open_rest
 
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -34,6 +35,8 @@ ACCOUNT = "AC00000000000000000000000000000001"
 KEY, SECRET = "SK00000000000000000000000000000001", "a-secret-that-nobody-reads"
 CALL = "CA00000000000000000000000000000001"
 HUMAN = "+15550109999"
+SIP = "sip:desk@pbx.example.test;transport=tls"
+LINKS = Links("https://voice.example.test", "twilio", "token")
 
 
 @pytest.fixture(autouse=True)
@@ -68,26 +71,16 @@ async def desk(*faults: RestFault | str, **settings: Any) -> AsyncIterator[Desk]
 # --- what is asked for --------------------------------------------------------------------------------------
 
 
-async def test_an_open_carrier_acts_on_calls_and_a_written_down_one_does_not() -> None:
+def test_settings_are_a_carrier_and_are_opened() -> None:
     settings = Twilio(auth_token=TOKEN)
-    assert isinstance(settings, abc.Carrier)
+    carrier: abc.Carrier = settings
+    assert isinstance(carrier, abc.Carrier)
     assert isinstance(settings, abc.Opens)
-    assert not isinstance(settings, abc.CallActions)
-    async with settings.open() as live:
-        carrier: abc.Carrier = live
-        actions: abc.CallActions = live
-        assert isinstance(carrier, abc.Carrier)
-        assert isinstance(actions, abc.CallActions)
-        assert carrier.kind == "twilio"
-        assert carrier.refuse() == settings.refuse()
-        url = "wss://voice.example.test/ws"
-        assert carrier.answer(url, {"a": "b"}) == settings.answer(url, {"a": "b"})
-        assert carrier.open_wire().audio == settings.open_wire().audio
 
 
 async def test_a_transfer_is_one_request_with_the_document_that_dials() -> None:
     async with desk() as at:
-        await at.live.transfer(CALL, HUMAN)
+        await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         (request,) = at.account.requests
         assert request.method == "POST"
         assert request.target == f"/2010-04-01/Accounts/{ACCOUNT}/Calls/{CALL}.json"
@@ -103,11 +96,9 @@ async def test_a_transfer_is_one_request_with_the_document_that_dials() -> None:
 
 async def test_what_is_said_after_a_transfer_is_a_setting() -> None:
     async with desk(after_transfer="Auf Wiederhören & danke.", language="de-DE") as at:
-        await at.live.transfer(CALL, "sip:desk@pbx.example.test;transport=tls", caller_id="+15550001234")
+        await at.live.transfer(CALL, TransferOrder(SIP, LINKS, caller_id="+15550001234"))
         (dialled,) = at.account.calls[CALL].instructions
-    assert dialled == DialAnswer(
-        "sip:desk@pbx.example.test;transport=tls", "Auf Wiederhören & danke.", "+15550001234", "de-DE", 20
-    )
+    assert dialled == DialAnswer(SIP, "Auf Wiederhören & danke.", "+15550001234", "de-DE", 20)
 
 
 async def test_hanging_up_completes_the_call() -> None:
@@ -124,14 +115,14 @@ async def test_a_call_that_is_over_can_be_hung_up_but_not_transferred() -> None:
         await at.live.hang_up(CALL)
         await at.live.hang_up("CA" + "9" * 32)
         with pytest.raises(ProviderError, match=r"not in-progress.*400, 21220.*the call is over"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         with pytest.raises(ProviderError, match="404, 20404"):
-            await at.live.transfer("CA" + "9" * 32, HUMAN)
+            await at.live.transfer("CA" + "9" * 32, TransferOrder(HUMAN, LINKS))
 
 
 async def test_an_api_key_takes_the_place_of_the_token() -> None:
     async with desk(api_key=KEY, api_secret=SECRET, auth_token="only for webhooks") as at:
-        await at.live.transfer(CALL, HUMAN)
+        await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert at.account.requests[0].headers["authorization"] == "Basic " + coded(KEY, SECRET)
 
 
@@ -147,14 +138,14 @@ async def test_a_base_url_may_have_a_path() -> None:
         url = f"{at.server.url}/gateway/"
         async with Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=url).open() as live:
             with pytest.raises(ProviderError, match="20404"):
-                await live.transfer(CALL, HUMAN)
+                await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert at.account.requests[0].target.startswith("/gateway/2010-04-01/")
 
 
 async def test_actions_share_a_warm_connection() -> None:
     async with desk() as at:
-        await at.live.transfer(CALL, HUMAN)
-        await at.live.transfer(CALL, HUMAN)
+        await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
+        await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         await at.live.hang_up(CALL)
         assert at.server.connections == 1
 
@@ -165,10 +156,10 @@ async def test_a_connection_that_went_cold_is_replaced() -> None:
     async with open_rest(account) as first:
         settings = Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=first.url)
         async with settings.open() as live:
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
             account.fail(RestFault(RestReply(200, body_of(CALL), {"Connection": "close"})))
-            await live.transfer(CALL, HUMAN)
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
     assert (first.connections, len(account.requests)) == (2, 3)
 
 
@@ -179,9 +170,9 @@ async def test_a_connection_that_the_far_side_closed_while_idle_is_replaced() ->
         async with open_rest(account) as first:
             settings = Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=first.url)
             live = await stack.enter_async_context(settings.open())
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         async with open_rest(account, port=int(first.url.rpartition(":")[2])) as second:
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert (first.url, first.connections, second.connections) == (second.url, 1, 1)
 
 
@@ -192,7 +183,7 @@ async def test_many_calls_are_acted_on_at_once() -> None:
             at.account.begin(call)
         async with trio.open_nursery() as nursery:
             for call in calls:
-                nursery.start_soon(at.live.transfer, call, HUMAN)
+                nursery.start_soon(at.live.transfer, call, TransferOrder(HUMAN, LINKS))
         assert all(at.account.calls[call].transferred_to == HUMAN for call in calls)
 
 
@@ -210,14 +201,14 @@ async def test_many_calls_are_acted_on_at_once() -> None:
 async def test_a_number_that_is_none_is_refused_before_anything_is_asked(number: str) -> None:
     async with desk() as at:
         with pytest.raises(PatterConfigError, match="cannot be transferred"):
-            await at.live.transfer(CALL, number)
+            await at.live.transfer(CALL, TransferOrder(number, LINKS))
         assert at.account.requests == []
 
 
 async def test_a_caller_id_must_be_a_number() -> None:
     async with desk() as at:
         with pytest.raises(PatterConfigError, match="shown as the caller"):
-            await at.live.transfer(CALL, HUMAN, caller_id="anonymous")
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS, caller_id="anonymous"))
         assert at.account.requests == []
 
 
@@ -229,14 +220,14 @@ async def test_a_call_that_cannot_be_one_is_refused(call_id: str) -> None:
         with pytest.raises(PatterConfigError, match="not a call"):
             await at.live.hang_up(call_id)
         with pytest.raises(PatterConfigError, match="not a call"):
-            await at.live.transfer(call_id, HUMAN)
+            await at.live.transfer(call_id, TransferOrder(HUMAN, LINKS))
         assert at.account.requests == []
 
 
 async def test_without_the_account_the_hint_says_what_to_set() -> None:
     async with desk(account_sid=None) as at:
         with pytest.raises(PatterConfigError, match="TWILIO_ACCOUNT_SID"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert at.account.requests == []
 
 
@@ -273,7 +264,7 @@ def test_settings_that_cannot_be_meant(settings: dict[str, Any], complaint: str)
 async def test_the_longest_sentence_and_address_fit_into_one_document() -> None:
     address = "sip:" + "&" * 230 + "@pbx.example.test"
     async with desk(after_transfer="&" * 400) as at:
-        await at.live.transfer(CALL, address, caller_id="+123456789012345")
+        await at.live.transfer(CALL, TransferOrder(address, LINKS, caller_id="+123456789012345"))
         assert at.account.calls[CALL].transferred_to == address
 
 
@@ -296,7 +287,7 @@ async def test_a_transfer_fails_as_the_carrier_says_and_is_asked_once(
 ) -> None:
     async with desk(fault, timeout=0.1 if fault == "hangs" else 10.0) as at:
         with pytest.raises(error, match=words) as raised:
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert type(raised.value) is error
         assert len(at.account.requests) == 1
         assert at.account.calls[CALL].instructions == []
@@ -306,7 +297,7 @@ async def test_a_transfer_fails_as_the_carrier_says_and_is_asked_once(
 async def test_a_transfer_of_a_call_that_is_over_says_so(fault: str) -> None:
     async with desk(fault) as at:
         with pytest.raises(ProviderError, match="the call is over"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
 
 
 @pytest.mark.parametrize(("fault", "error", "words"), FAULTS)
@@ -337,14 +328,14 @@ async def test_a_hang_up_whose_answer_was_lost_is_found_to_be_done() -> None:
 async def test_a_transfer_whose_answer_was_lost_is_not_claimed_and_not_repeated() -> None:
     async with desk(RestFault.named("cuts", is_carried_out=True)) as at:
         with pytest.raises(PatterConnectionError, match="may have been done"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert len(at.account.calls[CALL].instructions) == 1
 
 
 async def test_a_wrong_token_is_refused() -> None:
     async with desk(auth_token="wrong") as at:
         with pytest.raises(AuthenticationError):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         with pytest.raises(AuthenticationError):
             await at.live.hang_up(CALL)
 
@@ -359,7 +350,7 @@ async def test_a_404_that_is_not_the_carriers_is_no_ended_call() -> None:
 async def test_success_for_a_call_that_is_over_is_no_transfer(status: str) -> None:
     async with desk(RestFault(RestReply(200, body_of(CALL, status)))) as at:
         with pytest.raises(ProviderError, match=status):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
 
 
 @pytest.mark.parametrize(
@@ -370,7 +361,7 @@ async def test_success_with_an_answer_that_is_none_is_not_believed(body: bytes) 
     fault = RestFault(RestReply(200, body))
     async with desk(fault, fault) as at:
         with pytest.raises(RemoteProtocolError):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         with pytest.raises(RemoteProtocolError):
             await at.live.hang_up(CALL)
 
@@ -378,14 +369,14 @@ async def test_success_with_an_answer_that_is_none_is_not_believed(body: bytes) 
 async def test_success_for_another_call_is_not_believed() -> None:
     async with desk(RestFault(RestReply(200, body_of("CA" + "9" * 32)))) as at:
         with pytest.raises(RemoteProtocolError, match="another call"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
 
 
 async def test_the_newer_form_of_an_error_is_read_too() -> None:
     body = {"type": "t", "title": "Bad Request", "status": 400, "code": 21217, "detail": "No such\nnumber"}
     async with desk(RestFault(RestReply(400, json.dumps(body).encode()))) as at:
         with pytest.raises(ProviderError, match=r"Bad Request: No such number \(400, 21217\)"):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
 
 
 @pytest.mark.parametrize(
@@ -401,7 +392,7 @@ async def test_the_newer_form_of_an_error_is_read_too() -> None:
 async def test_the_carriers_own_code_decides(status: int, code: int | None, error: type[PatterError]) -> None:
     async with desk(RestFault(RestReply(status, json.dumps({"code": code}).encode()))) as at:
         with pytest.raises(error):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
 
 
 async def test_a_redirect_is_not_followed_with_our_credentials() -> None:
@@ -409,7 +400,7 @@ async def test_a_redirect_is_not_followed_with_our_credentials() -> None:
         fault = RestFault(RestReply(307, b"", {"Location": elsewhere.server.url + "/"}))
         async with desk(fault) as at:
             with pytest.raises(ProviderError, match="307"):
-                await at.live.transfer(CALL, HUMAN)
+                await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert elsewhere.account.requests == []
 
 
@@ -419,7 +410,7 @@ async def test_a_carrier_that_is_not_there() -> None:
     await listener.aclose()
     async with Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=url).open() as live:
         with pytest.raises(PatterConnectionError, match="cannot be reached"):
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         with pytest.raises(PatterConnectionError, match="cannot be reached"):
             await live.hang_up(CALL)
 
@@ -435,7 +426,7 @@ async def test_connecting_has_a_deadline_of_its_own(
     async with Twilio(account_sid=ACCOUNT, auth_token=TOKEN, timeout=timeout).open() as live:
         began = trio.current_time()
         with pytest.raises(PatterConnectionError):
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert trio.current_time() - began == pytest.approx(given_up_after)
 
 
@@ -463,7 +454,10 @@ async def test_no_credential_is_in_an_error_a_repr_or_a_log(
     given = RestFault(RestReply(400, body)) if fault == "echo" else fault
     async with desk(given, given, given, given, timeout=0.5, **settings) as at:
         texts = [repr(at.live), repr(at.live.settings), str(at.live)]
-        for act in (partial(at.live.transfer, CALL, HUMAN), partial(at.live.hang_up, CALL)):
+        for act in (
+            partial(at.live.transfer, CALL, TransferOrder(HUMAN, LINKS)),
+            partial(at.live.hang_up, CALL),
+        ):
             try:
                 await act()
             except PatterError as error:
@@ -479,7 +473,7 @@ async def test_a_cancelled_request_leaves_no_task_and_no_connection() -> None:
         before = tasks()
         with trio.move_on_after(10) as scope:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(at.live.transfer, CALL, HUMAN)
+                nursery.start_soon(at.live.transfer, CALL, TransferOrder(HUMAN, LINKS))
                 while not at.account.requests:
                     await trio.lowlevel.checkpoint()
                 scope.cancel()
@@ -487,7 +481,7 @@ async def test_a_cancelled_request_leaves_no_task_and_no_connection() -> None:
         with trio.fail_after(2):
             while tasks() > before:  # the far side sees that we hung up
                 await trio.lowlevel.checkpoint()
-        await at.live.transfer(CALL, HUMAN)
+        await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         assert at.server.connections == 2
 
 
@@ -495,7 +489,7 @@ async def test_a_request_that_took_too_long_leaves_none_either() -> None:
     async with desk("hangs", timeout=0.1) as at:
         before = tasks()
         with pytest.raises(PatterConnectionError):
-            await at.live.transfer(CALL, HUMAN)
+            await at.live.transfer(CALL, TransferOrder(HUMAN, LINKS))
         with trio.fail_after(2):
             while tasks() > before:
                 await trio.lowlevel.checkpoint()

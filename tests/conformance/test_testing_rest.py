@@ -24,6 +24,7 @@ from patter_trio._wire.twiml import DialAnswer, SayAnswer, connect_stream, dial
 from patter_trio.abc import MediaSocket
 from patter_trio.carriers import Twilio
 from patter_trio.errors import PatterConfigError
+from patter_trio.telephony import Links, TransferOrder
 from patter_trio.testing import (
     Caller,
     CallOutcome,
@@ -43,6 +44,7 @@ ACCOUNT = "AC00000000000000000000000000000001"
 KEY, SECRET = "SK00000000000000000000000000000001", "secret"
 CALL = "CA00000000000000000000000000000001"
 HUMAN = "+15550109999"
+LINKS = Links("https://voice.example.test", "twilio", "token")
 
 
 @pytest.fixture(autouse=True)
@@ -117,7 +119,7 @@ async def test_the_vendors_client_sends_what_we_send() -> None:
     async with serving() as server, vendor(server) as act:
         settings = Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=server.url)
         async with settings.open() as live:
-            await live.transfer(CALL, HUMAN)
+            await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
             await live.hang_up(CALL)
         document = dial(HUMAN, afterwards=settings.after_transfer)
         server.account.calls[CALL].status = "in-progress"
@@ -322,7 +324,7 @@ async def test_the_real_carrier_class_transfers_a_call_over_real_sockets() -> No
         async with settings.open() as live:
 
             async def act(call_sid: str) -> None:
-                await live.transfer(call_sid, HUMAN)
+                await live.transfer(call_sid, TransferOrder(HUMAN, LINKS))
 
             with trio.fail_after(20):
                 outcome = await call_with(twilio, agent, act)

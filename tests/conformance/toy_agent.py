@@ -10,12 +10,13 @@ import attrs
 import msgspec
 import trio
 
-from patter_trio._server.house import UpgradeRequest, WebhookAnswer
+from patter_trio._server.house import UpgradeRequest
 from patter_trio._wire.signatures import verify_twilio
 from patter_trio._wire.twilio import TwilioWire
 from patter_trio._wire.twiml import connect_stream
 from patter_trio.abc import MediaSocket, WebhookRequest
 from patter_trio.events import AudioReceived, DigitPressed, MarkPlayed, StreamStarted, StreamStopped
+from patter_trio.telephony import WebhookReply
 from patter_trio.testing import WordReader, speak_words
 from patter_trio.testing.ear import is_loud
 
@@ -51,12 +52,12 @@ class ToyAgent:
     def health(self) -> Mapping[str, Any]:
         return {}
 
-    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
+    async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
         signature = request.headers.get("x-twilio-signature", "")
         if not verify_twilio([TOKEN], request.url, signature, form=request.form):
-            return WebhookAnswer(403)
+            return WebhookReply(status=403)
         stream = connect_stream(self.public_url(f"/ws/{kind}/one", websocket=True), {"tenant": "t1"})
-        return WebhookAnswer(body=stream if self.twiml is None else self.twiml)
+        return WebhookReply(body=stream if self.twiml is None else self.twiml)
 
     def refuse_media(self, upgrade: UpgradeRequest) -> int | None:
         url = self.public_url(upgrade.target, websocket=True)

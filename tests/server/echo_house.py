@@ -12,9 +12,10 @@ import trio
 from starlette.types import ASGIApp
 
 from patter_trio._server.app import build_app
-from patter_trio._server.house import UpgradeRequest, WebhookAnswer
+from patter_trio._server.house import UpgradeRequest
 from patter_trio._server.port import PortLimits, PortStats, serve_port
 from patter_trio.abc import MediaSocket, WebhookRequest
+from patter_trio.telephony import WebhookReply
 
 HASTY = PortLimits(
     head_deadline=0.8, keep_alive=0.8, exchange_deadline=1.6, close_deadline=0.2, accept_backoff=0.01
@@ -51,13 +52,13 @@ class EchoHouse:
         finally:
             self.media_ended += 1
 
-    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
+    async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
         self.webhooks.append(request)
         if self.webhook_takes:
             await trio.sleep(self.webhook_takes)
         if self.fail_webhook_with is not None:
             raise self.fail_webhook_with
-        return WebhookAnswer(200, "text/xml", f"<Response kind={kind!r}/>")
+        return WebhookReply(f"<Response kind={kind!r} what={what!r}/>")
 
     def health(self) -> Mapping[str, Any]:
         return {"status": "ok"}

@@ -68,7 +68,7 @@ async def test_a_webhook_keeps_every_field_in_order_and_the_raw_body() -> None:
     status, answer = await post(
         build_app(house), scope_of("/webhooks/twilio/voice?a=%2Fb&c"), body[:10], body[10:]
     )
-    assert (status, answer) == (200, b"<Response kind='twilio'/>")
+    assert (status, answer) == (200, b"<Response kind='twilio' what='voice'/>")
     request = house.webhooks[0]
     assert request.form == (
         ("To", "+1555"),

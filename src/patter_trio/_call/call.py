@@ -16,7 +16,7 @@ from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
-from ..abc import CallActions, MediaSocket, MediaWire
+from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
 from ..events import CallAccepted, CallEnded, CallInfo
 from .agent import Agent
@@ -75,7 +75,7 @@ class Call:
         ticker: Ticker,
         clock: WallClock,
         reconnection: Reconnection | None = None,
-        actions: CallActions | None = None,
+        carrier: LiveCarrier | None = None,
         more_tools: MoreTools | None = None,
     ) -> None:
         agent.require_pipeline()
@@ -85,7 +85,7 @@ class Call:
         self._listeners: list[Listener] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
-        self._control.allow(actions)
+        self._control.allow(carrier)
         self._more_tools = more_tools
         self._history = History(agent.max_history)
         self._counts = HearingCounts()

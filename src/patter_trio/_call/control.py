@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 import trio
 
 from .._actors.channels import Level
-from ..abc import CallActions
+from ..abc import LiveCarrier
 from ..errors import PatterError
 from ..events import CallInfo
+from ..telephony import Links, TransferOrder
 from .inbox import Say
 
 __all__ = ["CallControl"]
@@ -23,12 +24,12 @@ class CallControl:
         self._hang_up = Level(False)
         self._say: Callable[[Say], Awaitable[None]] | None = None
         self._commit: Callable[[], None] | None = None
-        self._actions: CallActions | None = None
+        self._carrier: LiveCarrier | None = None
         self._transferred = False
 
-    def allow(self, actions: CallActions | None) -> None:
+    def allow(self, carrier: LiveCarrier | None) -> None:
         """What the carrier can do with a running call."""
-        self._actions = actions
+        self._carrier = carrier
 
     def connect(self, say: Callable[[Say], Awaitable[None]], commit: Callable[[], None]) -> None:
         """The call is up: this is how it is made to speak, and to take the caller's words as complete."""
@@ -100,7 +101,7 @@ class CallControl:
     @property
     def can_transfer(self) -> bool:
         """Whether this carrier can connect the caller to somebody else."""
-        return self._actions is not None
+        return self._carrier is not None
 
     async def transfer(self, number: str) -> None:
         """Connects the caller to another number; the agent leaves the call.
@@ -111,7 +112,7 @@ class CallControl:
             PatterConfigError: the number is none.
             PatterError: the carrier refuses, cannot be reached, or cannot transfer calls.
         """
-        if self._actions is None:
+        if self._carrier is None:
             raise PatterError(
                 f"calls of {self.telephony_provider or 'this carrier'} cannot be transferred from here",
                 hint="the carrier needs its credentials; see docs",
@@ -120,8 +121,9 @@ class CallControl:
         self._transferred = True
         # A caller who hides their number cannot be shown to the other side.
         shown = "" if self.caller.startswith("+") else self.callee
+        order = TransferOrder(number, Links("", self.telephony_provider, ""), caller_id=shown)
         try:
-            await self._actions.transfer(self.call_id, number, caller_id=shown)
+            await self._carrier.transfer(self.call_id, order)
         except PatterError:
             self._transferred = False
             raise

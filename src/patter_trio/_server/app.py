@@ -26,11 +26,11 @@ _FORM = "application/x-www-form-urlencoded"
 
 
 def build_app(house: House) -> Starlette:
-    """An application that serves ``house``: ``POST /webhooks/{kind}/voice``, ``GET /health`` and, where it
+    """An application that serves ``house``: ``POST /webhooks/{kind}/{what}``, ``GET /health`` and, where it
     is mounted in another server, the media WebSocket ``/ws/{kind}/{token}``.
     """
 
-    async def answer_voice(request: Request) -> Response:
+    async def answer_webhook(request: Request) -> Response:
         try:
             body = await _read_body(request)
         except ClientDisconnect:
@@ -42,6 +42,7 @@ def build_app(house: House) -> Starlette:
             return PlainTextResponse("the form has too many fields\n", 400)
         answer = await house.answer_webhook(
             request.path_params["kind"],
+            request.path_params["what"],
             WebhookRequest(
                 method=request.method,
                 url=house.public_url(raw_target(request.scope)),
@@ -57,7 +58,7 @@ def build_app(house: House) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/webhooks/{kind}/voice", answer_voice, methods=["POST"]),
+            Route("/webhooks/{kind}/{what}", answer_webhook, methods=["POST"]),
             Route("/health", show_health, methods=["GET"]),
             WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
         ]

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 import attrs
 
 from ..abc import MediaSocket, WebhookRequest
+from ..telephony import WebhookReply
 
-__all__ = ["House", "UpgradeRequest", "WebhookAnswer"]
+__all__ = ["House", "UpgradeRequest"]
 
 
 @attrs.frozen
@@ -27,15 +28,6 @@ class UpgradeRequest:
     peer: str = ""
 
 
-@attrs.frozen
-class WebhookAnswer:
-    """What a carrier gets back for its webhook."""
-
-    status: int = 200
-    media_type: str = "text/xml"
-    body: str = ""
-
-
 class House(Protocol):
     """The session, as the port sees it."""
 
@@ -47,8 +39,8 @@ class House(Protocol):
         """Carries one media stream until it is over; the port closes the socket afterwards."""
         ...
 
-    async def answer_webhook(self, kind: str, request: WebhookRequest) -> WebhookAnswer:
-        """Answers the voice webhook of the carrier ``kind``."""
+    async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
+        """Answers a webhook of the carrier ``kind`` about ``what``."""
         ...
 
     def health(self) -> Mapping[str, Any]:

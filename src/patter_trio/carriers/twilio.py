@@ -6,16 +6,18 @@ import os
 import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 
 from .._wire.signatures import HMAC_SHA1, HMAC_SHA256, Algorithm, read_signature_settings, verify_twilio
 from .._wire.twilio import CALL_SID, TwilioWire
-from .._wire.twiml import THIS_MACHINE, connect_stream, dial, reject
+from .._wire.twiml import THIS_MACHINE, connect_stream, dial, reject, say_and_hangup
 from ..abc import WebhookRequest
 from ..errors import PatterConfigError, RemoteProtocolError, SignatureError
 from ..events import CallInfo
+from ..telephony import CallOffered, Notice, Refusal, StreamOrder, TransferOrder, WebhookReply
 from ._twilio_calls import RunningCalls, open_running_calls
 
 __all__ = ["Carrier", "Twilio"]
@@ -84,6 +86,11 @@ def _check_timeout(twilio: Twilio, attribute: attrs.Attribute[float], value: obj
         raise PatterConfigError(f"timeout={value!r} must be seconds above 0")
 
 
+def _check_rate(twilio: Twilio, attribute: attrs.Attribute[float], value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < float("inf"):
+        raise PatterConfigError(f"calls_per_second={value!r} must be above 0")
+
+
 def _check_sentence(twilio: Twilio, attribute: attrs.Attribute[str], value: object) -> None:
     if not isinstance(value, str) or len(value) > _LONGEST_SENTENCE:
         raise PatterConfigError(f"after_transfer must be text of at most {_LONGEST_SENTENCE} characters")
@@ -108,12 +115,12 @@ class Twilio:
         after_transfer: what a transferred caller hears before the call ends, in the carrier's own voice: when
             the number did not answer, and when whoever answered hung up first. It must be true in both cases.
         language: the language in which ``after_transfer`` is read out.
+        calls_per_second: how many calls may be placed each second; a new account may place one.
 
     Raises:
         PatterConfigError: there is no auth token, or a setting is not what it should be.
 
-    Answering calls needs no more than the token. :meth:`open` adds what acts on running calls
-    (:class:`~patter_trio.abc.CallActions`), which needs ``account_sid`` too.
+    Answering calls needs no more than the token; what acts on calls by REST needs ``account_sid`` too.
     """
 
     account_sid: str | None = attrs.field(default=None, converter=_account_sid)
@@ -136,6 +143,7 @@ class Twilio:
         kw_only=True,
     )
     language: str = attrs.field(default="en-US", kw_only=True)
+    calls_per_second: float = attrs.field(default=1.0, validator=_check_rate, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if bool(self.api_key) != bool(self.api_secret):
@@ -175,8 +183,8 @@ class Twilio:
         ):
             raise SignatureError("a request whose X-Twilio-Signature is wrong")
 
-    def read_incoming(self, request: WebhookRequest) -> CallInfo:
-        """Who calls whom. The caller may be ``anonymous`` or a SIP address, not only a number.
+    def read_notice(self, what: str, request: WebhookRequest) -> Notice | None:
+        """What a webhook tells. The caller may be ``anonymous`` or a SIP address, not only a number.
 
         Raises:
             RemoteProtocolError: there is no valid ``CallSid``, or the call belongs to another account.
@@ -184,40 +192,28 @@ class Twilio:
         fields = dict(_fields(request))
         call_sid = fields.get("CallSid", "")
         if not _CALL_SID.match(call_sid):
-            raise RemoteProtocolError("a voice webhook without a valid CallSid")
+            raise RemoteProtocolError("a webhook without a valid CallSid")
         if self.account_sid is not None and fields.get("AccountSid") != self.account_sid:
-            raise RemoteProtocolError("a voice webhook of another account")
-        return CallInfo(
-            call_id=call_sid,
-            caller=fields.get("From", ""),
-            callee=fields.get("To", ""),
-            # "outbound-api" and "outbound-dial" are the other two.
-            direction="outbound" if fields.get("Direction", "").startswith("outbound") else "inbound",
-            telephony_provider=self.kind,
+            raise RemoteProtocolError("a webhook of another account")
+        if what not in ("voice", "answer"):
+            return None
+        return CallOffered(
+            CallInfo(
+                call_id=call_sid,
+                caller=fields.get("From", ""),
+                callee=fields.get("To", ""),
+                # "outbound-api" and "outbound-dial" are the other two.
+                direction="outbound" if fields.get("Direction", "").startswith("outbound") else "inbound",
+                telephony_provider=self.kind,
+            )
         )
-
-    def answer(self, stream_url: str, parameters: Mapping[str, str]) -> str:
-        """The TwiML that opens a two-way stream.
-
-        Raises:
-            PatterConfigError: the URL has a query, is not ``wss://``, or a parameter is too long.
-        """
-        return connect_stream(stream_url, parameters)
-
-    def refuse(self, reason: str = "busy") -> str:
-        """The TwiML that declines a call before it is answered.
-
-        Raises:
-            PatterConfigError: ``reason`` is neither ``"busy"`` nor ``"rejected"``.
-        """
-        return reject(reason)
 
     def open_wire(self) -> TwilioWire:
         """The protocol of one media stream."""
         return TwilioWire()
 
     @asynccontextmanager
-    async def open(self) -> AsyncIterator[_Connected]:
+    async def open(self) -> AsyncIterator[Any]:
         """The carrier with one HTTP client for all calls of a session: it acts on running calls too."""
         credentials = (self.api_key, self.api_secret) if self.api_key else (self.account_sid, self.auth_token)
         async with open_running_calls(
@@ -245,38 +241,23 @@ class _Connected:
     settings: Twilio
     _calls: RunningCalls
 
-    # --- a carrier, as it was written down ------------------------------------------------------------------
+    async def answer(self, info: CallInfo, stream: StreamOrder) -> WebhookReply:
+        """The TwiML that opens a two-way stream.
 
-    @property
-    def kind(self) -> str:
-        """``"twilio"``."""
-        return self.settings.kind
+        Raises:
+            PatterConfigError: the URL has a query, is not ``wss://``, or a parameter is too long.
+        """
+        return WebhookReply(connect_stream(stream.url, stream.parameters))
 
-    def verify(self, request: WebhookRequest) -> None:
-        """Checks the signature."""
-        self.settings.verify(request)
-
-    def read_incoming(self, request: WebhookRequest) -> CallInfo:
-        """Who calls whom."""
-        return self.settings.read_incoming(request)
-
-    def answer(self, stream_url: str, parameters: Mapping[str, str]) -> str:
-        """The TwiML that opens a two-way stream."""
-        return self.settings.answer(stream_url, parameters)
-
-    def refuse(self, reason: str = "busy") -> str:
+    async def refuse(self, info: CallInfo, refusal: Refusal) -> WebhookReply:
         """The TwiML that declines a call."""
-        return self.settings.refuse(reason)
+        if refusal.reason == "said":
+            return WebhookReply(say_and_hangup(refusal.sentence))
+        return WebhookReply(reject(refusal.reason))
 
-    def open_wire(self) -> TwilioWire:
-        """The protocol of one media stream."""
-        return self.settings.open_wire()
-
-    # --- actions on running calls ---------------------------------------------------------------------------
-
-    async def transfer(self, call_id: str, number: str, *, caller_id: str = "") -> None:
-        """Connects the caller to ``number``, E.164 or a ``sip:`` address; the media stream ends."""
-        await self._calls.redirect(call_id, self.settings._dial(number, caller_id))
+    async def transfer(self, call_id: str, order: TransferOrder) -> None:
+        """Connects the caller to a number, E.164 or a ``sip:`` address; the media stream ends."""
+        await self._calls.redirect(call_id, self.settings._dial(order.number, order.caller_id))
 
     async def hang_up(self, call_id: str) -> None:
         """Ends the call; one that is over already is no error."""
