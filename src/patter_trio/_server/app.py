@@ -56,13 +56,16 @@ def build_app(house: House) -> Starlette:
     async def show_health(_request: Request) -> Response:
         return JSONResponse(dict(house.health()))
 
-    return Starlette(
+    app = Starlette(
         routes=[
             Route("/webhooks/{kind}/{what}", answer_webhook, methods=["POST"]),
             Route("/health", show_health, methods=["GET"]),
             WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
         ]
     )
+    # A redirect would lead to whatever host the request names.
+    app.router.redirect_slashes = False
+    return app
 
 
 async def _read_body(request: Request) -> bytes | None:
