@@ -16,8 +16,9 @@ from .caller import Caller
 from .conditions import LineConditions
 from .ear import Ear
 from .line import Line, UpgradeRefusedError
-from .media import MediaLeg, StreamIds
+from .media import MediaLeg
 from .outcome import CallOutcome, EndedBy, StepRecord, Violation
+from .twilio_wire import TwilioFarWire
 
 __all__ = ["SimulatedTwilio"]
 
@@ -124,8 +125,12 @@ class _Call:
         call = self._twilio.account.begin(self._call_sid, self._twilio.caller, self._twilio.number)
         try:
             async with self._line.open_media(answer.url, headers) as socket:
-                ids = StreamIds(self._twilio.account_sid, self._call_sid, self._stream_sid, answer.parameters)
-                leg = MediaLeg(socket, ids, self._conditions, self._twilio.lead_limit)
+                far = TwilioFarWire(
+                    self._stream_sid, call_sid=self._call_sid, account_sid=self._twilio.account_sid
+                )
+                leg = MediaLeg(
+                    socket, far, self._conditions, self._twilio.lead_limit, parameters=answer.parameters
+                )
                 steps = await leg.run(script, call.changed)
         except UpgradeRefusedError as refusal:
             return self._refused(script, str(refusal))
