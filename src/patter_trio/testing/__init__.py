@@ -20,7 +20,7 @@ real time over sockets (:class:`LoopbackLine`)::
 :mod:`patter_trio.testing.checks` holds conformance checks for your own providers.
 """
 
-from .account import RestCall, RestFault, RestReply, RestRequest, TwilioAccount
+from .account import RestCall, TwilioAccount
 from .caller import Caller, CallerVoice
 from .carrier import SimulatedTwilio
 from .conditions import LineConditions, MarksAtClear
@@ -29,6 +29,7 @@ from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
 from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
 from .rest import RestServer, open_rest
+from .restapi import RestApi, RestFault, RestReply, RestRequest, RestTransport
 from .scripted import (
     LLMRequest,
     Reply,
@@ -58,11 +59,13 @@ __all__ = [
     "MemoryLine",
     "Reply",
     "ReplyLatency",
+    "RestApi",
     "RestCall",
     "RestFault",
     "RestReply",
     "RestRequest",
     "RestServer",
+    "RestTransport",
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
