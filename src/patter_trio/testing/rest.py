@@ -28,6 +28,7 @@ class RestServer:
     account: TwilioAccount
     connections: int = 0
 
+
 async def _receive(http: h11.Connection, stream: trio.SocketStream) -> RestRequest | None:
     head, body = None, b""
     while True:

@@ -169,6 +169,4 @@ class RestTransport(httpx2.AsyncBaseTransport):
             raise httpx2.ReadTimeout("the simulated API does not answer", request=request)
         if reply.conduct == "cuts":
             raise httpx2.RemoteProtocolError("the simulated API cut the connection", request=request)
-        return httpx2.Response(
-            reply.status, headers=dict(reply.headers), content=reply.body, request=request
-        )
+        return httpx2.Response(reply.status, headers=dict(reply.headers), content=reply.body, request=request)
