@@ -32,7 +32,8 @@ from patter_trio.telephony import (
     WebhookReply,
 )
 from patter_trio.testing import Caller, Ear, LineConditions, MemoryLine
-from patter_trio.testing.media import MediaLeg, StreamIds
+from patter_trio.testing.media import MediaLeg
+from patter_trio.testing.twilio_wire import TwilioFarWire
 
 from .ring import NUMBER, URL
 
@@ -81,8 +82,8 @@ class Dialled:
     async def stream(self, stream: StreamOrder, script: Caller) -> None:
         """Opens this media stream and follows a script on it."""
         async with self.carrier.line.open_media(stream.url, {}) as socket:
-            ids = StreamIds(ACCOUNT, self.call_id, "MZ" + self.call_id[2:], stream.parameters)
-            self.leg = MediaLeg(socket, ids, LineConditions(), 1.0)
+            far = TwilioFarWire("MZ" + self.call_id[2:], call_sid=self.call_id, account_sid=ACCOUNT)
+            self.leg = MediaLeg(socket, far, LineConditions(), 1.0, parameters=stream.parameters)
             self.ear = self.leg.phone.ear
             self.heard_at = trio.current_time()
             await self.leg.run(script.rendered(), self.taken)
