@@ -9,7 +9,8 @@ from urllib.parse import parse_qs, urlencode
 
 from .._wire.signatures import sign_twilio
 from ..errors import RemoteProtocolError
-from .instructions import Dial, Document, Fetch, HangUp, Instruction, JoinRoom, OpenStream, PlayDigits
+from .dialling import Dial
+from .instructions import Document, Fetch, HangUp, Instruction, JoinRoom, OpenStream, PlayDigits
 from .legevents import (
     DialEnded,
     GreetingOver,
@@ -182,10 +183,13 @@ class TwilioSkin:
         async def then(leg: Leg, ended: DialEnded) -> Document:
             return await self.fetch(leg, "transfer", verb.action, _dial_form(ended))
 
-        whisper = (self.fetching("document", verb.whisper_url),) if verb.whisper_url else ()
+        async def first(child: Leg) -> Document:
+            said = await self.fetch(child, "document", verb.whisper_url) if verb.whisper_url else ()
+            return (PlayDigits(verb.send_digits), *said) if verb.send_digits else said
+
         return Dial(
             *(verb.number, verb.caller_id, verb.ring_seconds, verb.time_limit),
-            first=(*((PlayDigits(verb.send_digits),) if verb.send_digits else ()), *whisper),
+            first=first,
             answers_late=verb.answers_late,
             then=then if verb.action else None,
             details=TwilioCall(verb.status_callback, verb.status_events, action=verb.action),
