@@ -49,7 +49,6 @@ class Dial:
         """Calls, connects, waits until one of the two hangs up."""
         if not self.answers_late:
             leg.answer()
-        leg.transferred_to = self.number
         room, bridged = Room(), trio.Event()
         child = leg.exchange.place(
             self.number,
@@ -65,6 +64,7 @@ class Dial:
             await _either(bridged, child.over)
             if bridged.is_set():
                 leg.answer()
+                leg.transferred_to = self.number
                 with room.enter() as seat, leg.connected(seat):
                     await child.over.wait()
         finally:

@@ -81,6 +81,8 @@ class OpenStream:
                     phone=leg.phone,
                 )
                 leg.streams.append(stream)
+                # Whoever was given away before has come back.
+                leg.transferred_to = ""
                 leg.tell(StreamOpened(stream_id, self.url))
                 with leg.connected(stream):
                     await stream.carry(taken, began=leg.answered_at)

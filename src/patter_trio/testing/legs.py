@@ -61,6 +61,7 @@ class Leg:
         history: what happened, with the time on trio's clock.
         streams: its media streams, the last one may be up.
         recordings: its recordings by id.
+        transferred_to: the number that it was connected to last, until a stream opens again.
         keys_heard: the keys that were pressed towards the telephone.
         keys_pressed: the keys that the telephone pressed while no media stream was up.
         greeting_beep: set by an answering machine when its greeting is over.
