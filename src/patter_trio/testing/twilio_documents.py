@@ -12,7 +12,7 @@ from .instructions import Document, Fetch, HangUp, Instruction, JoinRoom, OpenSt
 from .legevents import DialEnded
 from .legs import Instruct, Leg
 from .outcome import Violation
-from .twilio_forms import Form, about, dial_form, record_of, sign_webhook
+from .twilio_forms import ROOM_FORM, Form, about, dial_form, record_of, sign_webhook
 from .twilio_records import TwilioCall
 from .twiml_reader import ConferenceVerb, DialVerb, RedirectVerb, StreamVerb, Verb, read_twiml
 
@@ -72,15 +72,15 @@ class Documents:
             case ConferenceVerb():
                 yield JoinRoom(verb.name, verb.starts, verb.ends, verb.muted, verb)
                 if verb.action:
-                    yield self.fetching("transfer", verb.action)
+                    yield self.fetching("transfer", verb.action, ROOM_FORM)
             case DialVerb():
                 yield self._dial(verb)
             case _:
                 yield verb
 
-    def fetching(self, kind: str, url: str) -> Fetch:
+    def fetching(self, kind: str, url: str, more: Form = ()) -> Fetch:
         """The instruction that asks an address for a document."""
-        return Fetch(lambda leg: self.fetch(leg, kind, url))
+        return Fetch(lambda leg: self.fetch(leg, kind, url, more))
 
     def _dial(self, verb: DialVerb) -> Dial:
         async def then(leg: Leg, ended: DialEnded) -> Document:

@@ -10,9 +10,12 @@ from .legs import Leg
 from .post import Webhook
 from .twilio_records import CALL_STATUS, SIP_CODES, TwilioCall, call_status, describe_call
 
-__all__ = ["Form", "about", "dial_form", "ending_form", "record_of", "sign_webhook"]
+__all__ = ["ROOM_FORM", "Form", "about", "dial_form", "ending_form", "record_of", "sign_webhook"]
 
 Form = tuple[tuple[str, str], ...]
+
+ROOM_FORM: Form = (("DialCallStatus", "answered"),)
+"""What is told of a dialled conference that is over."""
 
 
 def sign_webhook(auth_token: str, kind: str, url: str, form: Form) -> Webhook:
@@ -33,7 +36,7 @@ def sign_webhook(auth_token: str, kind: str, url: str, form: Form) -> Webhook:
     )
 
 
-def about(leg: Leg, account_sid: str) -> Form:
+def about(leg: Leg, account_sid: str, status: str = "") -> Form:
     """What every webhook says about its call."""
     described = describe_call(leg, account_sid)
     parent = described["parent_call_sid"]
@@ -44,7 +47,7 @@ def about(leg: Leg, account_sid: str) -> Form:
         ("To", leg.callee),
         ("Caller", leg.caller),
         ("Called", leg.callee),
-        ("CallStatus", call_status(leg)),
+        ("CallStatus", status or call_status(leg)),
         ("ApiVersion", "2010-04-01"),
         ("Direction", described["direction"]),
         *((("ParentCallSid", parent),) if parent else ()),

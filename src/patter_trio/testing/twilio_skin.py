@@ -26,12 +26,11 @@ from .legs import Leg
 from .post import Webhook
 from .recordings import Recording
 from .twilio_documents import Documents
-from .twilio_forms import Form, about, dial_form, ending_form, record_of, sign_webhook
+from .twilio_forms import ROOM_FORM, Form, about, dial_form, ending_form, record_of, sign_webhook
 from .twilio_records import (
     NumberRecord,
     RecordingRecord,
     TwilioCall,
-    call_status,
     describe_recording,
     rfc_2822,
 )
@@ -140,8 +139,12 @@ class TwilioSkin:
             case DialEnded(details=TwilioCall(action=action)) if action and leg.ended is not None:
                 # Who called has hung up: the action is told, and its answer has nobody to be for.
                 yield self._webhook("transfer", action, (*about(leg, self.account_sid), *dial_form(event)))
-            case RoomChanged(details=ConferenceVerb() as verb) if event.what in verb.status_events:
-                yield self._room(leg, event, verb)
+            case RoomChanged(details=ConferenceVerb() as verb):
+                if event.what in verb.status_events:
+                    yield self._room(leg, event, verb)
+                if event.what == "leave" and verb.action and leg.ended is not None:
+                    form = (*about(leg, self.account_sid), *ROOM_FORM)
+                    yield self._webhook("transfer", verb.action, form)
             case _:
                 return
 
@@ -152,12 +155,8 @@ class TwilioSkin:
         details = record_of(leg)
         if not details.status_callback or name not in details.status_events:
             return
-        status = {"initiated": "initiated"}.get(name, call_status(leg))
-        described = tuple(
-            (key, status if key == "CallStatus" else value) for key, value in about(leg, self.account_sid)
-        )
         form = (
-            *described,
+            *about(leg, self.account_sid, "initiated" if name == "initiated" else ""),
             ("Timestamp", rfc_2822(leg.history[-1][0])),
             ("CallbackSource", "call-progress-events"),
             ("SequenceNumber", str(details.sequence)),
