@@ -19,6 +19,7 @@ from patter_trio.testing import (
     Declines,
     Exchange,
     Fax,
+    MachineDetection,
     NoAnswer,
     Person,
     SimulatedTwilio,
@@ -151,6 +152,26 @@ async def test_the_detectors_delays_are_settable_and_a_call_may_wait_for_it(
         await exchange.wait_quiet()
     (asked,) = desk.of("answer")
     assert (asked["AnsweredBy"], asked["CallStatus"]) == ("human", "in-progress")
+
+
+async def test_the_detector_of_an_exchange_is_as_slow_as_a_test_wants(autojump_clock: MockClock) -> None:
+    async with exchanging(theirs=Person(PATIENT), other=Person(Caller().waits_for_hang_up())) as (
+        exchange,
+        api,
+        desk,
+    ):
+        exchange.detection = MachineDetection(human_after=2.5, gives_up_after=4.0)
+        for number in (THEIRS, OTHER):
+            await api.place(
+                number,
+                Twiml='<Response><Pause length="10"/></Response>',
+                MachineDetection="Enable",
+                AsyncAmd="true",
+                AsyncAmdStatusCallback=hook("machine"),
+            )
+        await exchange.wait_quiet()
+    told = [(form["AnsweredBy"], form["MachineDetectionDuration"]) for form in desk.of("machine")]
+    assert told == [("human", "2500"), ("unknown", "4000")]
 
 
 async def test_keys_are_pressed_on_answer_and_turn_detection_off(autojump_clock: MockClock) -> None:
@@ -443,6 +464,7 @@ async def test_a_recording_can_pause_and_a_call_be_recorded_from_its_answer(
 
 def test_an_exchange_is_the_same_for_the_same_seed() -> None:
     async def main() -> object:
+        tasks = trio.lowlevel.current_statistics().tasks_living
         async with exchanging(theirs=AnsweringMachine(), other=Person(GREETS)) as (exchange, api, desk):
             await api.place()
             await api.place(OTHER)
@@ -451,6 +473,7 @@ def test_an_exchange_is_the_same_for_the_same_seed() -> None:
             for sid in exchange.legs:
                 await api.change(sid, Status="completed")
             await exchange.wait_quiet()
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
         return desk.told, [outcome.to_json(log=True) for outcome in exchange.outcomes.values()]
 
     assert run_virtual(main, seed=3) == run_virtual(main, seed=3)

@@ -116,3 +116,15 @@ async def test_two_calls_meet_in_a_room_by_command(autojump_clock: MockClock) ->
         await command(client, "leg-2", "hangup")
         await exchange.wait_quiet()
     assert exchange.outcomes["leg-2"].heard == "hello you"
+
+
+async def test_a_caller_whom_nobody_answers_hangs_up(autojump_clock: MockClock) -> None:
+    async with exchanging() as (exchange, office, _):
+        began = trio.current_time()
+        outcome = await exchange.call(PATIENT, patience=7, from_number="+15550100009", to="+15550001235")
+        await exchange.wait_quiet()
+        assert trio.current_time() - began == 7
+    (leg,) = exchange.legs.values()
+    assert (leg.caller, leg.callee) == ("+15550100009", "+15550001235")
+    assert (outcome.ended_by, outcome.refusal) == ("refused", "canceled")
+    assert office.what("leg-1")[-1] == "endedcanceled"

@@ -227,6 +227,7 @@ class Leg:
             if self.direction == "inbound":
                 self.status = "ringing"
                 nursery.start_soon(follow_instructions, self, self._instruct)
+                nursery.start_soon(self._wait_answer)
             else:
                 nursery.start_soon(self._ring)
             await self.over.wait()
@@ -242,6 +243,12 @@ class Leg:
         else:
             self.answer()
             await follow_instructions(self, self._instruct)
+
+    async def _wait_answer(self) -> None:
+        with self._ringing, trio.move_on_after(self._ring_seconds):
+            await self.answered.wait()
+        if self.answered_at is None:
+            self.end("canceled", "party")
 
     async def _attend(self) -> None:
         await self.subscriber.attend(self)
