@@ -21,9 +21,8 @@ from .toy_agent import TOKEN, ToyAgent
 
 ORIGIN = "https://voice.example.test"
 OURS, THEIRS, OTHER = "+15550001234", "+15550100001", "+15550100002"
-STREAM = connect_stream(
-    "wss://voice.example.test/ws/twilio/one", {}, status_callback=f"{ORIGIN}/webhooks/twilio/stream"
-)
+SOCKET = "wss://voice.example.test/ws/twilio/one"
+STREAM = connect_stream(SOCKET, {}, status_callback=f"{ORIGIN}/webhooks/twilio/stream")
 
 
 def hook(what: str) -> str:

@@ -19,6 +19,7 @@ from patter_trio.testing import (
     Declines,
     Exchange,
     Fax,
+    MachineDetection,
     NoAnswer,
     Person,
     SimulatedTwilio,
@@ -151,6 +152,26 @@ async def test_the_detectors_delays_are_settable_and_a_call_may_wait_for_it(
         await exchange.wait_quiet()
     (asked,) = desk.of("answer")
     assert (asked["AnsweredBy"], asked["CallStatus"]) == ("human", "in-progress")
+
+
+async def test_the_detector_of_an_exchange_is_as_slow_as_a_test_wants(autojump_clock: MockClock) -> None:
+    async with exchanging(theirs=Person(PATIENT), other=Person(Caller().waits_for_hang_up())) as (
+        exchange,
+        api,
+        desk,
+    ):
+        exchange.detection = MachineDetection(human_after=2.5, gives_up_after=4.0)
+        for number in (THEIRS, OTHER):
+            await api.place(
+                number,
+                Twiml='<Response><Pause length="10"/></Response>',
+                MachineDetection="Enable",
+                AsyncAmd="true",
+                AsyncAmdStatusCallback=hook("machine"),
+            )
+        await exchange.wait_quiet()
+    told = [(form["AnsweredBy"], form["MachineDetectionDuration"]) for form in desk.of("machine")]
+    assert told == [("human", "2500"), ("unknown", "4000")]
 
 
 async def test_keys_are_pressed_on_answer_and_turn_detection_off(autojump_clock: MockClock) -> None:
@@ -313,6 +334,41 @@ async def test_a_caller_who_leaves_ends_the_other_leg_and_the_action_is_told(
     assert (ended["DialCallStatus"], ended["CallStatus"]) == ("completed", "completed")
 
 
+async def test_whoever_takes_a_transfer_hears_keys_and_a_summary_first(autojump_clock: MockClock) -> None:
+    human = Person(Caller().says("hello").waits(6).hangs_up())
+    noun = f'<Number sendDigits="w9" url="{hook("document")}" statusCallback="{hook("leg")}">{OTHER}</Number>'
+    async with exchanging(other=human) as (exchange, _, desk):
+        desk.documents["voice"] = f'<Response><Dial answerOnBridge="true">{noun}</Dial></Response>'
+        desk.documents["document"] = "<Response><Say>about a bill</Say></Response>"
+        outcome = await exchange.call(Caller().says("hi").waits_for_hang_up())
+        await exchange.wait_quiet()
+    ours, theirs = exchange.legs.values()
+    assert theirs.keys_heard == "9"
+    assert exchange.outcomes[theirs.leg_id].heard == "about a bill hi"
+    # Not answered before the other side was ready, so nothing of the hello was heard.
+    assert outcome.heard == ""
+    assert ours.answered_at is not None
+    assert theirs.answered_at is not None
+    assert ours.answered_at > theirs.answered_at + 1
+    (told,) = desk.of("leg")
+    assert (told["Direction"], told["ParentCallSid"], told["CallStatus"]) == (
+        *("outbound-dial", ours.leg_id, "completed"),
+    )
+
+
+async def test_voices_that_speak_at_once_are_mixed_and_muted_ones_not_heard(
+    autojump_clock: MockClock,
+) -> None:
+    room = "<Response><Dial><Conference {}>x</Conference></Dial></Response>"
+    talks = Caller().waits(2).says("one two three four").waits(1).hangs_up()
+    async with exchanging(theirs=Person(talks, 1.0), other=Person(talks, 1.0)) as (exchange, api, _):
+        await api.place(Twiml=room.format(""))
+        await api.place(OTHER, Twiml=room.format('muted="true"'))
+        await exchange.wait_quiet()
+    loud, muted = exchange.outcomes.values()
+    assert (loud.heard, muted.heard) == ("", "one two three four")
+
+
 async def test_a_warm_transfer_by_a_conference(autojump_clock: MockClock) -> None:
     room = "<Dial><Conference {}>desk</Conference></Dial>"
     human = Person(Caller().waits_until(lambda ear: "ring" in ear.text()).says("hi").waits(2).hangs_up())
@@ -408,6 +464,7 @@ async def test_a_recording_can_pause_and_a_call_be_recorded_from_its_answer(
 
 def test_an_exchange_is_the_same_for_the_same_seed() -> None:
     async def main() -> object:
+        tasks = trio.lowlevel.current_statistics().tasks_living
         async with exchanging(theirs=AnsweringMachine(), other=Person(GREETS)) as (exchange, api, desk):
             await api.place()
             await api.place(OTHER)
@@ -416,6 +473,7 @@ def test_an_exchange_is_the_same_for_the_same_seed() -> None:
             for sid in exchange.legs:
                 await api.change(sid, Status="completed")
             await exchange.wait_quiet()
+        assert trio.lowlevel.current_statistics().tasks_living == tasks
         return desk.told, [outcome.to_json(log=True) for outcome in exchange.outcomes.values()]
 
     assert run_virtual(main, seed=3) == run_virtual(main, seed=3)

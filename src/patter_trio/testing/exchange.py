@@ -139,15 +139,25 @@ class Exchange:
         *,
         from_number: str = "",
         to: str = "",
+        patience: float = 60.0,
         conditions: LineConditions | None = None,
     ) -> CallOutcome:
-        """Somebody calls a number of ours and follows a script; returns when the call is over."""
+        """Somebody calls a number of ours and follows a script; returns when the call is over.
+
+        Args:
+            caller: the script, from the answer on.
+            from_number: who calls; the simulated carrier's own caller, if empty.
+            to: who is called; the simulated carrier's own number, if empty.
+            patience: after so many seconds without an answer they hang up.
+            conditions: the line; that of the exchange, if left out.
+        """
         leg = self._begin(
             "inbound",
             from_number or self.skin.caller,
             to or self.skin.number,
             Person(caller),
             self.skin.offer,
+            ring_seconds=patience,
             conditions=conditions,
         )
         await leg.done.wait()

@@ -11,6 +11,7 @@ import trio
 
 from .conditions import LineConditions
 from .detection import MachineDetection, detect_machine
+from .following import follow_instructions
 from .legevents import (
     Cause,
     Ender,
@@ -21,7 +22,8 @@ from .legevents import (
     LegRinging,
     RecordingStopped,
 )
-from .outcome import CallOutcome, EndedBy, StepRecord, Violation
+from .legoutcome import outcome_of
+from .outcome import CallOutcome, StepRecord, Violation
 from .phone import Phone
 from .recordings import Recording
 from .rooms import SILENT_FRAME, Connection, PlayedSound
@@ -30,7 +32,7 @@ from .wordsound import FRAME_SECONDS
 
 if TYPE_CHECKING:
     from .exchange import Exchange
-    from .instructions import Document, Instruction
+    from .instructions import Document
     from .media import MediaLeg
 
 __all__ = ["Direction", "Instruct", "Leg", "LegStatus"]
@@ -59,9 +61,12 @@ class Leg:
         history: what happened, with the time on trio's clock.
         streams: its media streams, the last one may be up.
         recordings: its recordings by id.
+        transferred_to: the number that it was connected to last, until a stream opens again.
         keys_heard: the keys that were pressed towards the telephone.
         keys_pressed: the keys that the telephone pressed while no media stream was up.
         greeting_beep: set by an answering machine when its greeting is over.
+        taken: set when it shall leave what it does: it was redirected, or is over.
+        redirected_to: what it follows next, after a redirection.
         over: set when the call is over; ``done`` when everything of it has ended.
     """
 
@@ -116,7 +121,7 @@ class Leg:
         self._detection = detection
         self._connection: Connection | None = None
         self._overlay: PlayedSound | None = None
-        self._next: Document | None = None
+        self.redirected_to: Document | None = None
         self._told = trio.Event()
         self._ringing = trio.CancelScope()
         self._nursery: trio.Nursery | None = None
@@ -180,7 +185,7 @@ class Leg:
 
     def redirect(self, document: Document) -> None:
         """Leaves what it does and follows these instructions from now on."""
-        self._next = document
+        self.redirected_to = document
         self.taken.set()
 
     def play_over(self, sound: bytes) -> PlayedSound:
@@ -221,7 +226,8 @@ class Leg:
             self.tell(LegInitiated())
             if self.direction == "inbound":
                 self.status = "ringing"
-                nursery.start_soon(self._follow)
+                nursery.start_soon(follow_instructions, self, self._instruct)
+                nursery.start_soon(self._wait_answer)
             else:
                 nursery.start_soon(self._ring)
             await self.over.wait()
@@ -236,7 +242,13 @@ class Leg:
             self.end(cause, "party" if cause != "no_answer" else "carrier")
         else:
             self.answer()
-            await self._follow()
+            await follow_instructions(self, self._instruct)
+
+    async def _wait_answer(self) -> None:
+        with self._ringing, trio.move_on_after(self._ring_seconds):
+            await self.answered.wait()
+        if self.answered_at is None:
+            self.end("canceled", "party")
 
     async def _attend(self) -> None:
         await self.subscriber.attend(self)
@@ -263,80 +275,7 @@ class Leg:
             self.phone.keys.clear()
             self.phone.advance(spoken, heard)
 
-    async def _follow(self) -> None:
-        """Follows its instructions until the call is over."""
-        document = await self._cut(lambda: self._instruct(self)) or ()
-        while not self.over.is_set():
-            if self.taken.is_set():
-                self.taken = trio.Event()
-                document, self._next = self._next or (), None
-            elif document:
-                instruction, document = document[0], document[1:]
-                replacement = await self._perform(instruction)
-                document = document if replacement is None else replacement
-            elif self.exchange.skin.stays_when_done:
-                await self.taken.wait()
-            else:
-                self.answer()
-                self.hang_up()
-
-    async def _perform(self, instruction: Instruction) -> Document | None:
-        if instruction.ends_itself:
-            return await instruction.perform(self)
-        return await self._cut(lambda: instruction.perform(self))
-
-    async def _cut(self, act: Callable[[], Awaitable[Document | None]]) -> Document | None:
-        """Does something until the leg is taken elsewhere, at most."""
-        result: Document | None = None
-        async with trio.open_nursery() as nursery:
-
-            async def watch(taken: trio.Event) -> None:
-                await taken.wait()
-                nursery.cancel_scope.cancel()
-
-            nursery.start_soon(watch, self.taken)
-            result = await act()
-            nursery.cancel_scope.cancel()
-        return result
-
-    # --- the record of it -----------------------------------------------------------------------------------
-
     @property
     def outcome(self) -> CallOutcome:
         """What became of it so far, as of any simulated call; a call that never was up is ``refused``."""
-        received = [stream.received for stream in self.streams]
-        violations = [*self.violations, *(each for one in received for each in one.violations)]
-        unsent = sum(stream.unsent for stream in self.streams)
-        if unsent:
-            detail = f"{unsent} messages to it were dropped"
-            violations.append(Violation(self.phone.now, "the server reads too slowly", detail))
-        return CallOutcome(
-            self.leg_id,
-            self._ended_by(),
-            self._refusal(),
-            self.steps,
-            self.phone.ear,
-            utterances=tuple(self.phone.utterances),
-            clears=tuple(at for one in received for at in one.clears),
-            marks=tuple(name for one in received for name in one.marks),
-            frames_after_clear=sum(one.frames_after_clear for one in received),
-            violations=tuple(violations),
-            log=tuple(entry for one in received for entry in one.log),
-            transferred_to=self.transferred_to,
-        )
-
-    def _ended_by(self) -> EndedBy:
-        if self._refusal() is not None:
-            return "refused"
-        if self.phone.socket_cut or self.phone.sending_closed:
-            return "dropped"
-        if self.transferred_to:
-            return "transferred"
-        return "caller" if self.ended is not None and self.ended.by == "party" else "agent"
-
-    def _refusal(self) -> str | None:
-        if self.streams:
-            return None
-        if self.ended is not None and self.ended.cause != "completed":
-            return self.refusal or self.ended.cause
-        return self.refusal
+        return outcome_of(self)

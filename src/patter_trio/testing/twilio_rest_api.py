@@ -119,7 +119,9 @@ class TwilioRest(RestApi):
         leg = self.skin.exchange.place(
             order.to,
             order.caller,
-            self.skin.instruct(xml=order.xml, url=order.url, waits=order.waits, digits=order.digits),
+            self.skin.documents.instruct(
+                xml=order.xml, url=order.url, waits=order.waits, digits=order.digits
+            ),
             ring_seconds=order.ring_seconds,
             max_seconds=order.max_seconds,
             detection=detection,
@@ -140,7 +142,7 @@ class TwilioRest(RestApi):
         elif leg.answered_at is None:
             return REFUSALS["not_in_progress"]
         elif order.url:
-            leg.redirect((self.skin.fetching("answer", order.url),))
+            leg.redirect((self.skin.documents.fetching("answer", order.url),))
         else:
-            leg.redirect(self.skin.read(leg, order.xml))
+            leg.redirect(self.skin.documents.read(leg, order.xml))
         return self._described(leg)

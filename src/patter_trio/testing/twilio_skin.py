@@ -5,11 +5,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qs, urlencode
 
 from .._wire.signatures import sign_twilio
-from ..errors import RemoteProtocolError
-from .instructions import Dial, Document, Fetch, HangUp, Instruction, JoinRoom, OpenStream, PlayDigits
+from .instructions import Document, OpenStream
 from .legevents import (
     DialEnded,
     GreetingOver,
@@ -24,32 +22,27 @@ from .legevents import (
     StreamClosed,
     StreamOpened,
 )
-from .legs import Instruct, Leg
-from .outcome import Violation
+from .legs import Leg
 from .post import Webhook
 from .recordings import Recording
+from .twilio_documents import Documents
+from .twilio_forms import ROOM_FORM, Form, about, dial_form, ending_form, record_of, sign_webhook
 from .twilio_records import (
-    CALL_STATUS,
-    SIP_CODES,
     NumberRecord,
     RecordingRecord,
     TwilioCall,
-    call_status,
-    describe_call,
     describe_recording,
     rfc_2822,
 )
+from .twilio_rest_api import TwilioRest
 from .twilio_wire import TwilioFarWire
-from .twiml_reader import ConferenceVerb, DialVerb, RedirectVerb, StreamVerb, Verb, read_twiml
+from .twiml_reader import ConferenceVerb, StreamVerb
 
 if TYPE_CHECKING:
     from .carrier import SimulatedTwilio
     from .exchange import Exchange
-    from .twilio_rest_api import TwilioRest
 
 __all__ = ["TwilioSkin"]
-
-Form = tuple[tuple[str, str], ...]
 
 _NAMES: Mapping[type, str] = {LegInitiated: "initiated", LegRinging: "ringing", LegAnswered: "answered"}
 
@@ -59,21 +52,21 @@ class TwilioSkin:
 
     Attributes:
         numbers: the account's numbers by their sid; the first one is that of the simulated carrier.
+        documents: reads and fetches TwiML.
         rest: the REST API.
     """
 
     stays_when_done = False
 
     def __init__(self, twilio: SimulatedTwilio, exchange: Exchange) -> None:
-        from .twilio_rest_api import TwilioRest
-
         self.account_sid = twilio.account_sid
         self.number = twilio.number
         self.caller = twilio.caller
         self.lead_limit = twilio.lead_limit
         self.exchange = exchange
         self.numbers: dict[str, NumberRecord] = {}
-        self.rest: TwilioRest = TwilioRest(self, twilio.auth_token)
+        self.documents = Documents(twilio.account_sid, twilio.auth_token)
+        self.rest = TwilioRest(self, twilio.auth_token)
         self._auth_token = twilio.auth_token
         self._streams: dict[str, StreamVerb] = {}
         self.add_number(twilio.number, exchange.line.public_url + twilio.voice_path)
@@ -114,8 +107,6 @@ class TwilioSkin:
         """The signature of an upgrade."""
         return {"X-Twilio-Signature": sign_twilio(self._auth_token, url)}
 
-    # --- documents ------------------------------------------------------------------------------------------
-
     async def offer(self, leg: Leg) -> Document | None:
         """Asks the number's voice webhook what to do with a call."""
         record = next((each for each in self.numbers.values() if each.number == leg.callee), None)
@@ -124,72 +115,7 @@ class TwilioSkin:
             leg.end("unreachable", "carrier")
             return None
         leg.details = TwilioCall(record.settings["status_callback"])
-        return await self.fetch(leg, "voice", record.settings["voice_url"])
-
-    def instruct(self, *, xml: str = "", url: str = "", waits: bool = False, digits: str = "") -> Instruct:
-        """Gets a call of ours its document when it was answered, after the verdict if that is waited for."""
-
-        async def instruct(leg: Leg) -> Document | None:
-            details = record_of(leg)
-            if waits:
-                await leg.wait_told(lambda: details.answered_by is not None)
-            document = self.read(leg, xml) if xml else await self.fetch(leg, "answer", url)
-            return (PlayDigits(digits), *document) if digits else document
-
-        return instruct
-
-    async def fetch(self, leg: Leg, kind: str, url: str, more: Form = ()) -> Document:
-        """Asks an address for a document; a call that gets none hears an error and ends."""
-        answered_by = record_of(leg).answered_by
-        form = (*self.about(leg), *more, *((("AnsweredBy", answered_by),) if answered_by else ()))
-        answer = await self.exchange.post.ask(self.webhook(kind, url, form))
-        if answer is None or answer.status != 200:
-            what = "did not answer" if answer is None else f"answered HTTP {answer.status}"
-            leg.refusal = f"the {kind} webhook {what}"
-            leg.violations.append(Violation(leg.phone.now, "no TwiML", leg.refusal))
-            return (HangUp(),)
-        return self.read(leg, answer.body.decode(errors="replace"))
-
-    def read(self, leg: Leg, xml: str) -> Document:
-        """A document's instructions; one that cannot be followed is a violation, and ends the call."""
-        try:
-            return tuple(each for verb in read_twiml(xml) for each in self._instructions(verb))
-        except RemoteProtocolError as error:
-            leg.refusal = f"unusable TwiML: {error}"
-            leg.violations.append(Violation(leg.phone.now, "unusable TwiML", str(error)))
-            return (HangUp(),)
-
-    def _instructions(self, verb: Verb) -> Iterator[Instruction]:
-        match verb:
-            case StreamVerb():
-                yield OpenStream(verb.url, verb.parameters, verb)
-            case RedirectVerb():
-                yield self.fetching("voice", verb.url)
-            case ConferenceVerb():
-                yield JoinRoom(verb.name, verb.starts, verb.ends, verb.muted, verb)
-                if verb.action:
-                    yield self.fetching("transfer", verb.action)
-            case DialVerb():
-                yield self._dial(verb)
-            case _:
-                yield verb
-
-    def fetching(self, kind: str, url: str) -> Fetch:
-        """The instruction that asks an address for a document."""
-        return Fetch(lambda leg: self.fetch(leg, kind, url))
-
-    def _dial(self, verb: DialVerb) -> Dial:
-        async def then(leg: Leg, ended: DialEnded) -> Document:
-            return await self.fetch(leg, "transfer", verb.action, _dial_form(ended))
-
-        whisper = (self.fetching("document", verb.whisper_url),) if verb.whisper_url else ()
-        return Dial(
-            *(verb.number, verb.caller_id, verb.ring_seconds, verb.time_limit),
-            first=(*((PlayDigits(verb.send_digits),) if verb.send_digits else ()), *whisper),
-            answers_late=verb.answers_late,
-            then=then if verb.action else None,
-            details=TwilioCall(verb.status_callback, verb.status_events, action=verb.action),
-        )
+        return await self.documents.fetch(leg, "voice", record.settings["voice_url"])
 
     # --- webhooks -------------------------------------------------------------------------------------------
 
@@ -203,7 +129,7 @@ class TwilioSkin:
                 if leg.direction != "inbound":
                     yield from self._status(leg, _NAMES[type(event)], ())
             case LegEnded():
-                yield from self._status(leg, "completed", _ending(leg, event))
+                yield from self._status(leg, "completed", ending_form(event))
             case MachineHeard() | GreetingOver():
                 yield from self._machine(leg, event)
             case StreamOpened() | StreamClosed():
@@ -212,54 +138,25 @@ class TwilioSkin:
                 yield from self.recording_webhooks(leg, recording, "completed")
             case DialEnded(details=TwilioCall(action=action)) if action and leg.ended is not None:
                 # Who called has hung up: the action is told, and its answer has nobody to be for.
-                yield self.webhook("transfer", action, (*self.about(leg), *_dial_form(event)))
-            case RoomChanged(details=ConferenceVerb() as verb) if event.what in verb.status_events:
-                yield self._room(leg, event, verb)
+                yield self._webhook("transfer", action, (*about(leg, self.account_sid), *dial_form(event)))
+            case RoomChanged(details=ConferenceVerb() as verb):
+                if event.what in verb.status_events:
+                    yield self._room(leg, event, verb)
+                if event.what == "leave" and verb.action and leg.ended is not None:
+                    form = (*about(leg, self.account_sid), *ROOM_FORM)
+                    yield self._webhook("transfer", verb.action, form)
             case _:
                 return
 
-    def webhook(self, kind: str, url: str, form: Form) -> Webhook:
-        """A signed form; the fragment of the address says how often it is tried."""
-        address, _, fragment = url.partition("#")
-        overrides = parse_qs(fragment)
-        conditions = ",".join(overrides.get("rp", [])).split(",")
-        return Webhook(
-            kind,
-            address,
-            urlencode(form).encode(),
-            {
-                "Content-Type": "application/x-www-form-urlencoded",
-                "X-Twilio-Signature": sign_twilio(self._auth_token, address, form),
-            },
-            retries=int(overrides.get("rc", ["1"])[0]),
-            retries_refusals="5xx" in conditions or "all" in conditions,
-        )
-
-    def about(self, leg: Leg) -> Form:
-        """What every webhook says about its call."""
-        described = describe_call(leg, self.account_sid)
-        parent = described["parent_call_sid"]
-        return (
-            ("CallSid", leg.leg_id),
-            ("AccountSid", self.account_sid),
-            ("From", leg.caller),
-            ("To", leg.callee),
-            ("Caller", leg.caller),
-            ("Called", leg.callee),
-            ("CallStatus", call_status(leg)),
-            ("ApiVersion", "2010-04-01"),
-            ("Direction", described["direction"]),
-            *((("ParentCallSid", parent),) if parent else ()),
-        )
+    def _webhook(self, kind: str, url: str, form: Form) -> Webhook:
+        return sign_webhook(self._auth_token, kind, url, form)
 
     def _status(self, leg: Leg, name: str, more: Form) -> Iterator[Webhook]:
         details = record_of(leg)
         if not details.status_callback or name not in details.status_events:
             return
-        status = {"initiated": "initiated"}.get(name, call_status(leg))
-        about = tuple((key, status if key == "CallStatus" else value) for key, value in self.about(leg))
         form = (
-            *about,
+            *about(leg, self.account_sid, "initiated" if name == "initiated" else ""),
             ("Timestamp", rfc_2822(leg.history[-1][0])),
             ("CallbackSource", "call-progress-events"),
             ("SequenceNumber", str(details.sequence)),
@@ -267,7 +164,7 @@ class TwilioSkin:
             *self._recorded(leg),
         )
         details.sequence += 1
-        yield self.webhook("leg" if leg.direction == "dialled" else "status", details.status_callback, form)
+        yield self._webhook("leg" if leg.direction == "dialled" else "status", details.status_callback, form)
 
     def _recorded(self, leg: Leg) -> Form:
         if leg.ended is None or record_of(leg).recording is None or not leg.recordings:
@@ -298,7 +195,7 @@ class TwilioSkin:
                 ("AnsweredBy", verdict),
                 ("MachineDetectionDuration", duration),
             )
-            yield self.webhook("machine", details.amd_callback, form)
+            yield self._webhook("machine", details.amd_callback, form)
 
     def _stream(self, leg: Leg, event: StreamOpened | StreamClosed) -> Iterator[Webhook]:
         verb = self._streams[event.stream_id]
@@ -314,18 +211,18 @@ class TwilioSkin:
             ("StreamEvent", "stream-error" if error else what),
             *((("StreamError", error),) if error else ()),
         )
-        yield self.webhook("stream", verb.status_callback, form)
+        yield self._webhook("stream", verb.status_callback, form)
 
     def _room(self, leg: Leg, event: RoomChanged, verb: ConferenceVerb) -> Webhook:
-        about = "conference" if event.what in ("start", "end") else "participant"
+        subject = "conference" if event.what in ("start", "end") else "participant"
         form = (
             ("AccountSid", self.account_sid),
             ("ConferenceSid", self.room_sid(event.room)),
             ("FriendlyName", event.room),
             ("CallSid", leg.leg_id),
-            ("StatusCallbackEvent", f"{about}-{event.what}"),
+            ("StatusCallbackEvent", f"{subject}-{event.what}"),
         )
-        return self.webhook("conference", verb.status_callback, form)
+        return self._webhook("conference", verb.status_callback, form)
 
     def room_sid(self, name: str) -> str:
         """A ConferenceSid."""
@@ -364,29 +261,4 @@ class TwilioSkin:
             ("RecordingSource", ordered.source),
             ("ErrorCode", "0"),
         )
-        yield self.webhook("recording", ordered.callback, form)
-
-
-def record_of(leg: Leg) -> TwilioCall:
-    """The carrier's own record of a leg."""
-    if not isinstance(leg.details, TwilioCall):
-        leg.details = TwilioCall()
-    return leg.details
-
-
-def _ending(leg: Leg, event: LegEnded) -> Form:
-    seconds = round(event.seconds)
-    return (
-        ("CallDuration", str(seconds)),
-        ("Duration", str(-(-seconds // 60))),
-        ("SipResponseCode", SIP_CODES[event.cause]),
-    )
-
-
-def _dial_form(ended: DialEnded) -> Form:
-    return (
-        ("DialCallStatus", CALL_STATUS[ended.cause]),
-        ("DialCallSid", ended.child.leg_id),
-        ("DialBridged", str(ended.answered).lower()),
-        *((("DialCallDuration", str(round(ended.seconds))),) if ended.answered else ()),
-    )
+        yield self._webhook("recording", ordered.callback, form)
