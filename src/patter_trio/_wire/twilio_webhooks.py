@@ -1,4 +1,4 @@
-"""Twilio's webhooks: what the fields of a form mean. Each is read by itself, since they may overtake each other."""
+"""Twilio's webhooks: what their fields mean. Each is read by itself, since they may overtake each other."""
 
 from __future__ import annotations
 
