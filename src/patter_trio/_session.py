@@ -22,6 +22,7 @@ from ._foreign import call_back, unwrapped
 from ._providers import Providers
 from ._server.admission import Admission
 from ._server.app import build_app
+from ._server.entrance import Entrance
 from ._server.house import UpgradeRequest
 from ._server.port import PortStats, serve_port
 from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
@@ -70,6 +71,7 @@ class Session:
         self._carrier: LiveCarrier | Any = None
         self._kind = settings.carrier.kind if settings.carrier is not None else ""
         self._base = settings.webhook_url
+        self._entrance = Entrance(settings, self._known_as)
         self._quiet = trio.Event()
         self._reporting = 0
         self._patience = trio.CancelScope()
@@ -104,7 +106,12 @@ class Session:
             "counts": attrs.asdict(self.counts),
             "port": self.port_stats.as_dict(),
             "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
+            **self._entrance.health(),
         }
+
+    async def look_around(self) -> None:
+        """Warns when the public address does not lead here, or calls to our number do not come to it."""
+        await self._entrance.look_around(self.id, self.address)
 
     async def drain(self) -> None:
         """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
@@ -302,8 +309,10 @@ class Session:
         self._base = self._base.removesuffix(":0") + f":{port}" if self._base.endswith(":0") else self._base
         if not self._base:
             self._base = f"http://{host}:{port}"
-            if settings.carrier is not None:
-                _log.warning("no webhook_url=: only a carrier on this machine can reach %s", self._base)
+            if settings.carrier is not None and settings.tunnel is None:
+                _log.warning(
+                    "no webhook_url= and no tunnel=: only a carrier on this machine can reach %s", self._base
+                )
         self._listeners = listeners
         await self._nursery.start(self._serve_port)
         _log.info("listening on %s:%d as %s", host, port, self._base)
@@ -333,13 +342,17 @@ class Session:
                 await self._port_closed.wait()
 
     async def start(self) -> None:
-        """Opens the agent's providers, starts the clock, binds the port."""
+        """Opens the agent's providers, starts the clock, binds the port, opens the way to it."""
         self._nursery.start_soon(self._ticker.run)
         self._carrier = await self._providers.open(self._settings.carrier)
         if self._agent is not None:
             await self.live_agent(self._agent)
         if self._settings.port is not None:
             await self.listen()
+        await self._entrance.open(self._nursery, self._base, self.address, self._carrier)
+
+    def _known_as(self, url: str) -> None:
+        self._base = url
 
 
 def _mcp_tools(

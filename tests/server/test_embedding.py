@@ -65,7 +65,7 @@ def agent() -> Any:
     )
 
 
-# --- what servers say of a request's place -------------------------------------------------------------------
+# --- what servers say of a request's place ------------------------------------------------------------------
 
 
 def mount(prefix: str, app: ASGIApp) -> ASGIApp:
@@ -97,7 +97,7 @@ def hypercorn(prefix: str, app: ASGIApp) -> ASGIApp:
 
 
 def whole(prefix: str, app: ASGIApp) -> ASGIApp:
-    """``hypercorn --root-path`` behind a proxy that leaves it; or ``uvicorn --root-path`` behind the other."""
+    """``--root-path`` of hypercorn behind a proxy that leaves the prefix, of uvicorn behind one that does not."""
     return changed(app, lambda scope: {"root_path": prefix})
 
 
@@ -174,7 +174,7 @@ def test_whatever_a_server_says_the_target_is_the_one_that_was_asked_for(
     assert raw_target(inner_scope(scope)) == (f"{raw}?{query.decode()}" if query else raw)
 
 
-# --- calls through a prefix ----------------------------------------------------------------------------------
+# --- calls through a prefix ---------------------------------------------------------------------------------
 
 
 def call_through(outer: Any, prefix: str) -> tuple[CallOutcome, Session]:
@@ -277,7 +277,7 @@ async def test_a_forged_address_opens_no_stream() -> None:
                 pass
 
 
-# --- the same behind a real server ---------------------------------------------------------------------------
+# --- the same behind a real server --------------------------------------------------------------------------
 
 
 async def served(app: ASGIApp, root_path: str, nursery: trio.Nursery) -> str:
