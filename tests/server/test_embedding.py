@@ -97,7 +97,7 @@ def hypercorn(prefix: str, app: ASGIApp) -> ASGIApp:
 
 
 def whole(prefix: str, app: ASGIApp) -> ASGIApp:
-    """``--root-path`` of hypercorn behind a proxy that leaves the prefix, of uvicorn behind one that does not."""
+    """``--root-path`` of hypercorn behind a proxy that leaves the prefix, of uvicorn behind the other."""
     return changed(app, lambda scope: {"root_path": prefix})
 
 

@@ -1,4 +1,4 @@
-"""How the world finds a session: its public address, the tunnel behind that, and the number that leads to it."""
+"""How the world finds a session: its public address, the tunnel behind that, the number that leads to it."""
 
 from __future__ import annotations
 
