@@ -16,7 +16,17 @@ from .abc import Carrier
 from .errors import PatterConfigError
 from .tunnels import Tunnel, as_tunnel
 
-__all__ = ["Callback", "SessionCounts", "SessionSettings", "check_one_way", "normalise_webhook_url"]
+__all__ = [
+    "LOOPBACK",
+    "Callback",
+    "SessionCounts",
+    "SessionSettings",
+    "check_one_way",
+    "normalise_webhook_url",
+]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The names of this machine that no other one can reach."""
 
 Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
 
@@ -134,7 +144,7 @@ def normalise_webhook_url(url: str) -> str:
         return ""
     full = url if "://" in url else f"https://{url}"
     parts = urlsplit(full)
-    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    loopback = parts.hostname in LOOPBACK
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
         raise PatterConfigError(
             f"webhook_url={url!r} is not a web address", hint="for example https://example.com"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import trio
 
-from .._settings import SessionSettings
-from ..abc import LiveCarrier
-from ..errors import PatterError
+from .._foreign import foreign
+from .._settings import LOOPBACK, SessionSettings
+from ..abc import LiveCarrier, WebhookRequest
+from ..errors import PatterConfigError, PatterError, ProviderError
 from .number import route_here, voice_url, warn_if_elsewhere
 from .reach import warn_if_unreachable
 from .tunnel import OpenTunnel
@@ -26,9 +28,13 @@ class Entrance:
     Args:
         settings: the session's.
         known_as: told of the public base URL, as soon as it is known and whenever it changes.
+
+    Raises:
+        PatterConfigError: strangers can reach the session, and its carrier would believe them.
     """
 
     def __init__(self, settings: SessionSettings, known_as: Callable[[str], None]) -> None:
+        _refuse_the_gullible(settings)
         self._settings = settings
         self._known_as = known_as
         self._tunnel = OpenTunnel(settings.tunnel, self._move) if settings.tunnel is not None else None
@@ -87,3 +93,22 @@ class Entrance:
     def _voice_url(self) -> str:
         carrier = self._settings.carrier
         return voice_url(self._url, carrier.kind if carrier is not None else "")
+
+
+def _refuse_the_gullible(settings: SessionSettings) -> None:
+    """Refuses a carrier that takes a webhook without any signature, where the whole world can send one."""
+    host = urlsplit(settings.webhook_url).hostname or ""
+    announced = settings.tunnel is not None or (host != "" and host not in LOOPBACK)
+    bound = settings.port is not None and settings.host not in LOOPBACK
+    if settings.carrier is None or not (announced or bound):
+        return
+    unsigned = WebhookRequest("POST", f"https://unsigned.invalid/webhooks/{settings.carrier.kind}/voice", {})
+    try:
+        with foreign(ProviderError, "verify"):
+            settings.carrier.verify(unsigned)
+    except ProviderError:
+        return
+    raise PatterConfigError(
+        f"the carrier {settings.carrier.kind} takes webhooks that nobody has signed, and anybody can send them",
+        hint="give it the secret or key that its webhooks are signed with, or listen on 127.0.0.1 only",
+    )
