@@ -21,7 +21,8 @@ from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 from .llm import OpenAILLM
 from .tools import MCPServer
-from .tunnels import Tunnel, as_tunnel
+from .tunnels import Tunnel
+from .tunnels._tunnel import as_tunnel
 
 __all__ = ["Patter", "serve", "session"]
 

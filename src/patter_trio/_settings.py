@@ -14,7 +14,8 @@ from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
-from .tunnels import Tunnel, as_tunnel
+from .tunnels import Tunnel
+from .tunnels._tunnel import as_tunnel
 
 __all__ = [
     "LOOPBACK",

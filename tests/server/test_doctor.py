@@ -236,6 +236,15 @@ async def test_a_number_that_is_not_the_accounts() -> None:
     assert "of this account?" in found["number"].advice
 
 
+async def test_a_number_that_may_not_be_read_is_no_failure() -> None:
+    found = await look_here(
+        SigningCarrier(Account(failures={"read": AuthenticationError("20003")})), number=NUMBER
+    )
+    assert found["number"].status == "warning"
+    assert "may not read where calls" in found["number"].text
+    assert "console" in found["number"].advice
+
+
 async def test_no_number_is_asked_for_by_its_option() -> None:
     found = await look_here(SigningCarrier())
     assert found["number"].status == "skipped"

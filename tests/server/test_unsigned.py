@@ -64,7 +64,7 @@ PUBLIC: list[tuple[dict[str, Any], dict[str, Any]]] = [
 async def test_a_carrier_that_takes_unsigned_webhooks_is_refused_where_the_world_can_send_them(
     where: dict[str, Any], options: dict[str, Any]
 ) -> None:
-    with pytest.raises(PatterConfigError, match="webhooks that nobody has signed"):
+    with pytest.raises(PatterConfigError, match="webhooks that nobody signed"):
         async with Patter(Gullible(), NUMBER, **where).session(**options):
             raise AssertionError
 

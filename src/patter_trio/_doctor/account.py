@@ -52,8 +52,7 @@ async def look_at_number(case: Case, kind: str, live: LiveCarrier, base_url: str
         with foreign(ProviderError, "the question"):
             route = await live.read_number(case.number)
     except ProviderError as error:
-        advice = "is it written like +15550001234, and of this account?"
-        tell(Finding("number", "failed", f"{case.number}: {_cause(error)}", advice))
+        tell(_number_trouble(case.number, _cause(error)))
         return
     goes = f"calls to {case.number} go to {describe_route(route)}"
     if not base_url:
@@ -70,6 +69,14 @@ async def look_at_number(case: Case, kind: str, live: LiveCarrier, base_url: str
     else:
         advice = f"set its webhook to {here} (POST); --fix --configure-number does so"
         tell(Finding("number", "warning", f"{goes}, not here", advice))
+
+
+def _number_trouble(number: str, error: PatterError) -> Finding:
+    if isinstance(error, AuthenticationError):
+        text = f"these credentials may not read where calls to {number} go: {error}"
+        return Finding("number", "warning", text, "look at the number in the carrier's console")
+    advice = "is it written like +15550001234, and of this account?"
+    return Finding("number", "failed", f"{number}: {error}", advice)
 
 
 async def _route(number: str, here: str, before: str, live: LiveCarrier, tell: Tell) -> None:

@@ -109,6 +109,6 @@ def _refuse_the_gullible(settings: SessionSettings) -> None:
     except ProviderError:
         return
     raise PatterConfigError(
-        f"the carrier {settings.carrier.kind} takes webhooks that nobody has signed, and anybody can send them",
+        f"the carrier {settings.carrier.kind} takes webhooks that nobody signed, and anybody can send them",
         hint="give it the secret or key that its webhooks are signed with, or listen on 127.0.0.1 only",
     )

@@ -5,9 +5,9 @@ somewhere, uses its address as the session's public one, starts it again when it
 session.
 """
 
-from ._tunnel import Tunnel, as_tunnel
+from ._tunnel import Tunnel
 from .cloudflare import CloudflareTunnel
 from .ngrok import Ngrok
 from .static import Static
 
-__all__ = ["CloudflareTunnel", "Ngrok", "Static", "Tunnel", "as_tunnel"]
+__all__ = ["CloudflareTunnel", "Ngrok", "Static", "Tunnel"]
