@@ -25,6 +25,7 @@ from patter_trio import (
 )
 from patter_trio._server import tunnel as session_tunnel
 from patter_trio.tunnels import CloudflareTunnel, Ngrok, Static, Tunnel, cloudflare, ngrok, static
+from patter_trio.tunnels._binary import Binary, run_binary
 from patter_trio.tunnels.cloudflare import Opening
 from patter_trio.tunnels.ngrok import read_start
 
@@ -291,6 +292,29 @@ async def test_a_flood_of_output_is_read_away(put: Any) -> None:
         async with opened(CloudflareTunnel()) as url:
             assert url == QUICK
             await spin_until(program.note("done").exists)
+
+
+async def test_a_line_that_does_not_end_is_not_kept(put: Any) -> None:
+    put("flood", "import sys\nsys.stdout.write('x' * 3_000_000 + '\\nready')\nsys.stdout.flush()\n")
+    lengths: list[int] = []
+
+    def read_line(line: str) -> str | None:
+        lengths.append(len(line))
+        return "https://a.example" if line == "ready" else None
+
+    binary = Binary("flood", ("flood",), "https://a.example")
+    with pytest.raises(PatterConnectionError, match="ended with status 0"), trio.fail_after(10):
+        await run_binary(binary, read_line, task_status=trio.TASK_STATUS_IGNORED)
+    assert len(lengths) == 2
+    assert lengths[0] <= 80 * 1024
+
+
+async def test_a_tunnel_that_is_open_has_no_deadline(put: Any, mock_clock: MockClock) -> None:
+    program: Program = put("cloudflared", CLOUDFLARED, FOREVER)
+    async with opened(CloudflareTunnel(timeout=5)):
+        mock_clock.jump(1000)
+        await trio.testing.wait_all_tasks_blocked()
+        assert not program.runs[0].is_gone
 
 
 async def test_a_program_that_does_not_want_to_end_is_killed(
