@@ -59,10 +59,12 @@ PUBLIC_MODULES = [
     "patter_trio.events",
     "patter_trio.llm",
     "patter_trio.stt",
+    "patter_trio.telephony",
     "patter_trio.testing",
     "patter_trio.testing.checks",
     "patter_trio.tools",
     "patter_trio.tts",
+    "patter_trio.tunnels",
     "patter_trio.turn_detection",
     "patter_trio.vad",
 ]

@@ -65,6 +65,7 @@ from .llm import (
     OpenClawLLM,
 )
 from .stt import MoonshineSTT
+from .telephony import Refusal
 from .tools import (
     ConsultConfig,
     DefaultToolExecutor,
@@ -81,6 +82,7 @@ from .tools import (
     tool,
 )
 from .tts import HibariTTS, NanoTTS
+from .tunnels import CloudflareTunnel, Ngrok, Static
 from .turn_detection import SmartTurn
 from .vad import EnergyVAD, SileroVAD
 
@@ -100,6 +102,7 @@ __all__ = [
     "CancelReport",
     "CapacityError",
     "CerebrasLLM",
+    "CloudflareTunnel",
     "CompactionConfig",
     "ConsultConfig",
     "CustomLLM",
@@ -123,6 +126,7 @@ __all__ = [
     "ModelTimeoutError",
     "MoonshineSTT",
     "NanoTTS",
+    "Ngrok",
     "OpenAICompatibleLLM",
     "OpenAICompatibleLLMProvider",
     "OpenAILLM",
@@ -142,6 +146,7 @@ __all__ = [
     "ProvisionError",
     "RateLimitError",
     "Reassurance",
+    "Refusal",
     "RemoteProtocolError",
     "SentenceChunker",
     "Session",
@@ -150,6 +155,7 @@ __all__ = [
     "Skill",
     "SmartTurn",
     "SpokenAudio",
+    "Static",
     "Tool",
     "ToolCall",
     "ToolContext",

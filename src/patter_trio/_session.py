@@ -22,6 +22,7 @@ from ._outgoing import MachineDetectionResult, OutgoingCall
 from ._providers import Providers
 from ._server.admission import Admission
 from ._server.app import build_app
+from ._server.entrance import Entrance
 from ._server.house import UpgradeRequest
 from ._server.port import PortStats, serve_port
 from ._settings import SessionSettings, normalise_webhook_url
@@ -53,6 +54,7 @@ class Session:
         self._ticker = Ticker()
         self._office = Office(settings, agent, Providers(nursery), Admission(settings.max_calls))
         self._base = settings.webhook_url
+        self._entrance = Entrance(settings, self._known_as)
         self._patience = trio.CancelScope()
         self._listeners: list[trio.SocketListener] = []
         self._port_closed = trio.Event()
@@ -98,7 +100,12 @@ class Session:
             "counts": attrs.asdict(self.counts),
             "port": self.port_stats.as_dict(),
             "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
+            **self._entrance.health(),
         }
+
+    async def look_around(self) -> None:
+        """Warns when the public address does not lead here, or calls to our number do not come to it."""
+        await self._entrance.look_around(self.id, self.address)
 
     async def drain(self) -> None:
         """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
@@ -230,8 +237,10 @@ class Session:
         self._base = self._base.removesuffix(":0") + f":{port}" if self._base.endswith(":0") else self._base
         if not self._base:
             self._base = f"http://{host}:{port}"
-            if settings.carrier is not None:
-                _log.warning("no webhook_url=: only a carrier on this machine can reach %s", self._base)
+            if settings.carrier is not None and settings.tunnel is None:
+                _log.warning(
+                    "no webhook_url= and no tunnel=: only a carrier on this machine can reach %s", self._base
+                )
         self._listeners = listeners
         await self._nursery.start(self._serve_port)
         _log.info("listening on %s:%d as %s", host, port, self._base)
@@ -261,7 +270,7 @@ class Session:
                 await self._port_closed.wait()
 
     async def start(self) -> None:
-        """Opens the agent's providers, starts the clock, binds the port."""
+        """Opens the agent's providers, starts the clock, binds the port, opens the way to it."""
         self._nursery.start_soon(self._ticker.run)
         carrier = self._settings.carrier
         if carrier is not None:
@@ -270,6 +279,10 @@ class Session:
             await self._office.providers.live_agent(self._office.agent)
         if self._settings.port is not None:
             await self.listen()
+        await self._entrance.open(self._nursery, self._base, self.address, self._office.live)
+
+    def _known_as(self, url: str) -> None:
+        self._base = url
 
 
 @asynccontextmanager

@@ -30,6 +30,7 @@ from ._carriers import (
     MediaWire,
     SendsDigits,
     ServesDocuments,
+    SignsTestWebhook,
     WebhookRequest,
     WritesDigits,
 )
@@ -58,6 +59,7 @@ __all__ = [
     "STTProvider",
     "SendsDigits",
     "ServesDocuments",
+    "SignsTestWebhook",
     "SpeechDetector",
     "TTSProvider",
     "TurnDetector",

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from urllib.parse import parse_qsl
 
 import attrs
 import httpx2
 
-from .._wire.signatures import HMAC_SHA1, HMAC_SHA256, Algorithm, read_signature_settings, verify_twilio
+from .._wire.signatures import (
+    HMAC_SHA1,
+    HMAC_SHA256,
+    Algorithm,
+    read_signature_settings,
+    sign_twilio,
+    verify_twilio,
+)
 from .._wire.twilio import TwilioWire
 from .._wire.twilio_webhooks import read_webhook
 from ..abc import LiveCarrier, WebhookRequest
@@ -104,6 +111,10 @@ class Twilio:
             algorithm=algorithm,
         ):
             raise SignatureError("a request whose X-Twilio-Signature is wrong")
+
+    def sign_webhook(self, url: str, form: Sequence[tuple[str, str]] = ()) -> Mapping[str, str]:
+        """The header that Twilio would put on a ``POST`` of ``form`` to this URL."""
+        return {"X-Twilio-Signature": sign_twilio(self.auth_token, url, form)}
 
     def read_notice(self, what: str, request: WebhookRequest) -> Notice | None:
         """What a webhook tells. The caller may be ``anonymous`` or a SIP address, not only a number.
