@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import Literal
 
 import attrs
 import trio
@@ -32,8 +33,10 @@ MoreTools = Callable[[Collection[str]], AbstractAsyncContextManager[list[Tool]]]
 # A first answer waits so long for tools that are still being connected; the greeting plays meanwhile.
 _READY_SECONDS = 10.0
 
-
-_LAST_SENTENCE_SECONDS = 10.0
+# Sixty-four keys and pauses at their slowest, behind what was just said.
+_KEYS_SECONDS = 80.0
+# What the carrier takes to answer, behind what was just said.
+_TRANSFER_SECONDS = 30.0
 
 
 @attrs.define(eq=False)
@@ -127,7 +130,7 @@ class Toolbox:
     def _built_in(self) -> list[Tool]:
         agent, found = self._persona.agent, list[Tool]()
         if agent.builtin_tools:
-            found.append(self._end_call())
+            found += [self._end_call(), self._send_dtmf()]
             if self._control.can_transfer:
                 found.append(self._transfer_call())
         if agent.handoffs:
@@ -148,17 +151,35 @@ class Toolbox:
 
         return tool(end_call)
 
+    def _send_dtmf(self) -> Tool:
+        async def send_dtmf(digits: str) -> str:
+            """Presses keys of the telephone, for a machine at the other end that asks for them.
+
+            Args:
+                digits: 0-9, * and #; w waits for half a second, W for a second.
+            """
+            await self._control.send_dtmf(digits)
+            return f"Pressed {digits}."
+
+        return tool(irreversible=True, timeout_s=_KEYS_SECONDS)(send_dtmf)
+
     def _transfer_call(self) -> Tool:
-        async def transfer_call(number: str) -> str:
+        async def transfer_call(
+            number: str, mode: Literal["cold", "warm"] = "cold", summary: str = ""
+        ) -> str:
             """Connects the caller to another telephone number; you leave the call.
 
             Args:
                 number: the number in international form, such as +15550001234.
+                mode: cold connects at once; with warm the caller waits while the other side is told the
+                    summary.
+                summary: what the other side should know, in a sentence or two.
             """
-            await self._control.transfer(number)
+            await self._control.transfer(number, mode=mode, summary=summary)
             return f"The caller is being connected to {number}."
 
-        self._transfer = tool(irreversible=True, on_barge_in="finish")(transfer_call)
+        made = tool(irreversible=True, on_barge_in="finish", timeout_s=_TRANSFER_SECONDS)
+        self._transfer = made(transfer_call)
         return self._transfer
 
     def _handoff_to(self) -> Tool:
@@ -204,7 +225,7 @@ class Toolbox:
             await turn.committed.wait_for(bool)
         if known is self._transfer:
             # It takes the line away: what the agent says about it must have been heard.
-            await turn.wait_said(_LAST_SENTENCE_SECONDS)
+            await turn.wait_said()
         turn.tell(lambda: self._report.tool_started(turn.idx, call.name, call.arguments))
         async with trio.open_nursery() as nursery:
             if known is not None and known.reassurance is not None:
