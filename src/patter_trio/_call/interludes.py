@@ -63,10 +63,11 @@ class Interludes:
             keys.error = error
         keys.done.set()
 
-    async def _play_tones(self, hands: Stagehands, tones: bytes) -> None:
+    async def _play_tones(self, hands: Stagehands, tones: bytes) -> bool:
         turn = self.open_turn("keys", interruptible=False)
         turn.pressing.set(True)
         await self.hold_floor(turn, lambda: run_sound(turn, [SpokenAudio(tones, "")], hands))
+        return not self.floor.gone.value
 
     async def wait_on_hold(self, hands: Stagehands) -> None:
         """Returns when the caller is taken back, or the call is to end; what they say is kept until then."""

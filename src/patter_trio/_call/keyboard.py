@@ -12,10 +12,11 @@ from .._audio import g711
 from .._audio.dtmf import dtmf_tones
 from .._turns.keys import Stroke
 from ..abc import SendsDigits
+from ..errors import PatterError
 from ..events import DigitsSent
 from .turn import PlayTones
 
-__all__ = ["Keyboard"]
+__all__ = ["Keyboard", "keys_unheard"]
 
 # As long as a finger takes; where keys follow each other faster, half of the time.
 _TONE_MS = 100
@@ -44,8 +45,9 @@ class Keyboard:
             PatterError: the carrier refuses, or cannot be reached.
         """
         if self.plays_tones:
+            if not await play(self.tones(strokes)):
+                raise keys_unheard()
             self._report.tell(DigitsSent, digits=_keys(strokes))
-            await play(self.tones(strokes))
             return
         pressed = 0
         try:
@@ -75,6 +77,11 @@ class Keyboard:
             pcm = dtmf_tones(stroke.key, audio.sample_rate, tone_ms=tone, pause_ms=whole - tone)
             sound.append(g711.encode(pcm, audio))
         return b"".join(sound)
+
+
+def keys_unheard() -> PatterError:
+    """What is told of keys that found no line any more."""
+    return PatterError("the call ended before the keys were pressed")
 
 
 def _keys(strokes: Sequence[Stroke]) -> str:

@@ -13,12 +13,12 @@ from .._actors.listen import Commit, Heard
 from .._actors.observe import Reporter
 from .._text.languages import with_region
 from .._turns.keys import Stroke
-from ..errors import PatterError
 from ..events import HoldChanged, MuteChanged
 from .barge_in import Hold
 from .clip import Clip
 from .conversation import Conversation
 from .inbox import Agenda, Held, Keys, Say
+from .keyboard import keys_unheard
 
 __all__ = ["RunningCall"]
 
@@ -77,7 +77,9 @@ class RunningCall:
         """
         current, keyboard = self._conversation.current, self._conversation.keyboard
         press = partial(keyboard.press, strokes)
-        if current is not None and current.takes_more and await current.press(press):
+        # Whoever presses keys while a text is said that was fixed beforehand is no part of that.
+        asked = current is not None and current.kind == "reply" and current.takes_more
+        if current is not None and asked and await current.press(press):
             return
         keys = Keys(strokes)
         async with trio.open_nursery() as nursery:
@@ -88,7 +90,7 @@ class RunningCall:
         if keys.error is not None:
             raise keys.error
         if not keys.done.is_set():
-            raise PatterError("the call ended before the keys were pressed")
+            raise keys_unheard()
 
     async def _wait_over(self, scope: trio.CancelScope) -> None:
         await self.over.wait()

@@ -26,8 +26,8 @@ from .wording import Reword
 
 __all__ = ["PlayTones", "Press", "Script", "Turn"]
 
-PlayTones = Callable[[bytes], Awaitable[None]]
-"""Plays sound in the carrier's format, and returns when it was heard."""
+PlayTones = Callable[[bytes], Awaitable[bool]]
+"""Plays sound in the carrier's format, and returns whether it was heard to its end."""
 
 Press = Callable[[PlayTones], Awaitable[None]]
 """Presses keys, if need be by playing their tones."""
@@ -168,19 +168,20 @@ class Turn:
             self.pressing.set(False)
         return True
 
-    async def _play_wordless(self, sound: trio.MemorySendChannel[SpokenAudio], audio: bytes) -> None:
-        """Plays sound behind all there is, to its end."""
+    async def _play_wordless(self, sound: trio.MemorySendChannel[SpokenAudio], audio: bytes) -> bool:
+        """Plays sound behind all there is; whether it was heard to its end, for only the line can cut it."""
         ledger = self.ledger
         end = ledger.synthesised + len(audio) // self.playout.audio.bytes_per_sample
         try:
             await sound.send(SpokenAudio(audio, ""))
         except trio.BrokenResourceError:
-            # The turn is being cancelled, for the line is gone.
-            await trio.lowlevel.checkpoint()
+            return False
         while self.times.ended is None:
-            if ledger.sent >= end and trio.current_time() >= ledger.plays_until:
-                return
+            heard = self.playout.idle and trio.current_time() >= ledger.plays_until
+            if heard and ledger.synthesised >= end:
+                return True
             await trio.sleep(FRAME_SECONDS)
+        return False
 
     def wrote_before_tools(self) -> None:
         """What is written from now on comes after the tools of the current step."""
@@ -199,7 +200,7 @@ class Turn:
         ledger = self.ledger
         with trio.move_on_after(_LAST_WORDS_SECONDS):
             while ledger.written and not self.floor_lost and self.times.ended is None:
-                said = ledger.synthesised > 0 and ledger.sent == ledger.synthesised
+                said = ledger.synthesised > 0 and self.playout.idle
                 # The voice may be between two sentences.
                 if said and trio.current_time() >= ledger.plays_until + _BETWEEN_SENTENCES:
                     return

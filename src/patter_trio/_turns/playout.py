@@ -72,6 +72,11 @@ class Playout:
         return self.audio.seconds_in(len(self._queue))
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing can be sent: what is left, if anything, waits for the rest of its frame."""
+        return len(self._queue) < self._frame
+
+    @property
     def frames_queued(self) -> int:
         """Frames that have not been sent."""
         return -(-len(self._queue) // self._frame)
@@ -79,7 +84,7 @@ class Playout:
     @property
     def sent_all(self) -> bool:
         """Whether everything there will ever be has been sent."""
-        return self._finished and len(self._queue) < self._frame
+        return self._finished and self.idle
 
     def due(self, now: float) -> Iterator[tuple[bytes, str | None]]:
         """What to send at ``now``: frames, each with the name of a mark to send behind it or ``None``."""
