@@ -75,7 +75,7 @@ class Floor:
         gone: whether the line is gone.
         inbox: the utterances as they are committed.
         keys: the keys that the caller presses.
-        hold: whether the caller is on hold, written by whoever puts them there.
+        hold: whether the caller is on hold, written by whoever puts them there, and at the end of the call.
     """
 
     rules: FloorRules

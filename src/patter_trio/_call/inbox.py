@@ -100,6 +100,8 @@ class Inbox:
         """
         while True:
             item = await self._items.receive()
+            if isinstance(item, Held):
+                continue
             if not isinstance(item, Utterance):
                 self._early.append(item)
             elif item.text:

@@ -24,8 +24,8 @@ def brief(entries: Iterable[HistoryEntry], waiting: str = "") -> str:
         entries: the conversation as it was heard.
         waiting: words of the caller that are no entry yet, for nobody has answered them.
     """
-    said = [(entry.role, entry.text) for entry in entries if entry.text]
-    if waiting:
+    said = [(entry.role, entry.text) for entry in entries if entry.text.strip()]
+    if waiting.strip():
         said.append(("user", waiting))
     parts: list[str] = []
     left = _CHARACTERS
