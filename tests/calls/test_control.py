@@ -20,6 +20,7 @@ from patter_trio.events import (
     FloorTaken,
     HoldChanged,
     MuteChanged,
+    ToolFinished,
     TranscriptHeard,
 )
 from patter_trio.telephony import Links
@@ -230,19 +231,28 @@ class _Quiet:
 
     language = "en-US"
 
-    def __init__(self) -> None:
-        self.given_away = trio.Event()
+    def give_away(self) -> None:
+        """It is."""
 
     async def wait_said(self) -> None:
         await trio.lowlevel.checkpoint()
 
 
-def test_the_model_gives_a_call_away_warmly() -> None:
+@pytest.mark.parametrize("seed", range(8))
+def test_the_model_gives_a_call_away_warmly_and_that_is_in_the_history(seed: int) -> None:
     uses = [ToolUse("transfer_call", {"number": SOMEBODY, "mode": "warm", "summary": "They want a cake."})]
     exchange = Exchange()
-    rung = ring(agent(ScriptedLLM([Reply("I connect you.", tools=uses)])), PATIENT, carrier=exchange)
+    who = agent(ScriptedLLM([Reply("I connect you.", tools=uses)]))
+    rung = ring(who, PATIENT, carrier=exchange, seed=seed)
     assert (exchange.order.mode, exchange.order.summary) == ("warm", "They want a cake.")
-    assert rung.said("assistant")[-1] == "I connect you."
+    assert [(entry.role, entry.text) for entry in rung.result.history[-2:]] == [
+        ("user", "Give me a person"),
+        ("assistant", "I connect you."),
+    ]
+    (used,) = rung.result.history[-1].tools
+    assert used.result == f"The caller is being connected to {SOMEBODY}."
+    (finished,) = rung.of(ToolFinished)
+    assert finished.ok
     assert rung.result.reason == "transferred"
 
 

@@ -274,6 +274,30 @@ def test_a_function_presses_keys_before_it_answers() -> None:
     assert at < next(word.start for word in rung.outcome.ear.words if word.text == "done.")
 
 
+def test_what_fills_a_pause_gives_way_to_keys() -> None:
+    async def answer(event: dict[str, Any], control: CallControl) -> str:
+        await trio.sleep(2.0)
+        await control.send_dtmf("123456789")
+        return "It is done."
+
+    who = agent(on_message=answer, long_turn_message=LONG, long_turn_message_after_s=0.5)
+    caller = GREETED.says("Open the door").waits_for_agent(quiet=2.0).hangs_up()
+    rung = ring(who, caller, forgets=True)
+    assert "".join(key for key, _ in keys_heard(rung.outcome.ear)) == "123456789"
+    assert rung.outcome.heard.endswith("It is done.")
+    assert "evening" not in rung.outcome.heard
+
+
+def test_keys_that_nobody_waits_for_any_more_are_not_pressed() -> None:
+    async def act(call: Call) -> None:
+        with trio.move_on_after(0.5):
+            await call.send_dtmf("1")
+        await call.send_dtmf("2")
+
+    rung = pressing(act, first_message=LONG, caller=GREETED.waits(3.0).hangs_up())
+    assert [key for key, _ in keys_heard(rung.outcome.ear)] == ["2"]
+
+
 def test_a_carrier_that_presses_keys_by_a_command_is_told_to() -> None:
     async def act(call: Call) -> None:
         await trio.sleep(3.0)

@@ -279,7 +279,7 @@ class CallControl:
             self._transferred = True
         finally:
             self._giving_away = False
-        running.given_away.set()
+        running.give_away()
         await trio.lowlevel.checkpoint()
 
     def settle_transfer(self) -> bool:

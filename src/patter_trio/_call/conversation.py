@@ -414,6 +414,7 @@ class Conversation:
     def _close_turn(self, turn: Turn) -> None:
         """Commits what was heard and reports the turn: always, however it ended."""
         now = trio.current_time()
+        turn.closed = True
         turn.times.ended = turn.times.ended if turn.times.ended is not None else now
         turn.ledger.cut(now)
         self._echoing = turn.ledger.echoing
@@ -463,6 +464,9 @@ class Conversation:
 
     def remember_tool(self, turn: Turn, used: UsedTool) -> None:
         """A tool has finished after its turn was cut: the model is told of it with the next question."""
+        if not turn.closed:
+            turn.steps[-1].append(used)
+            return
         self._remember_user()
         self.history.add(HistoryEntry("assistant", "", self.report.wall(), turn_idx=turn.idx, tools=(used,)))
 

@@ -162,7 +162,13 @@ class House:
             self._preemption,
         )
         self._running = RunningCall(
-            agent.language, self._conversation, self._agenda, self._heard, report, counts
+            agent.language,
+            self._conversation,
+            self._agenda,
+            self._heard,
+            report,
+            counts,
+            leave_line=self._line.cancel,
         )
         self._toolbox.tell(self._conversation.remember_tool)
         self._history = history
@@ -195,7 +201,6 @@ class House:
                     compact, self._history, agent.compaction, agent.llm, self._conversation.closed_turns
                 )
             nursery.start_soon(self._hang_up_when_asked)
-            nursery.start_soon(self._leave_line_when_given_away)
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
             self._control.connect(self._running)
             try:
@@ -288,10 +293,6 @@ class House:
         if self._line.cancelled_caught:
             # There are carriers that connect the caller only when our stream is closed.
             await self._socket.aclose()
-
-    async def _leave_line_when_given_away(self) -> None:
-        await self._running.given_away.wait()
-        self._line.cancel()
 
     def _on_mark(self, name: str) -> bool:
         current = self._conversation.current

@@ -25,9 +25,13 @@ class Say:
 
 @attrs.define(eq=False)
 class Keys:
-    """Keys to press; whoever asked for them waits until they were, or learns by ``error`` why not."""
+    """Keys to press; whoever asked for them waits until they were, or learns by ``error`` why not.
+
+    They are ``wanted`` for as long as somebody waits.
+    """
 
     strokes: tuple[Stroke, ...]
+    wanted: bool = True
     done: trio.Event = attrs.field(factory=trio.Event)
     error: PatterError | None = None
 

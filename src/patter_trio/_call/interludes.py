@@ -57,6 +57,8 @@ class Interludes:
 
     async def press(self, keys: Keys, hands: Stagehands) -> None:
         """Presses keys when everything before them was heard; how it went is told to whoever waits."""
+        if not keys.wanted:
+            return
         try:
             await self.keyboard.press(keys.strokes, partial(self._play_tones, hands))
         except PatterError as error:

@@ -85,7 +85,6 @@ class _Performance:
         self._script = script
         self._hands = hands
         self._speaker = f"text to speech ({hands.voice_name})"
-        self._pause = trio.CancelScope()
         self._pausing = Level(False)
 
     async def think(
@@ -119,7 +118,7 @@ class _Performance:
             with sentences, to_player:
                 words = _Begun(sentences)
                 begun = await words.begin()
-                self._pause.cancel()
+                turn.pause.cancel()
                 if begun:
                     await self._pausing.wait_for(lambda pausing: not pausing)
                     await synthesize(hands.voice, words, hands.leg.audio, to_player, self._first_audio)
@@ -132,7 +131,7 @@ class _Performance:
         turn, hands = self._turn, self._hands
         self._pausing.set(True)
         task_status.started()
-        with _stage(turn, "fill", VoiceError, self._speaker), self._pause:
+        with _stage(turn, "fill", VoiceError, self._speaker), turn.pause:
             await trio.sleep(filler.after)
             if turn.error is None:
                 await fill(hands.voice, filler.text, hands.leg.audio, self._filler_sound)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
@@ -26,8 +27,7 @@ __all__ = ["RunningCall"]
 class RunningCall:
     """What the agent's side wants of a call, on its way to whoever does it.
 
-    ``muted`` says that the agent's ears are closed, ``given_away`` that the carrier has the call now, and
-    ``over`` that nothing more can be wanted.
+    ``muted`` says that the agent's ears are closed, and ``over`` that nothing more can be wanted.
     """
 
     def __init__(
@@ -38,16 +38,18 @@ class RunningCall:
         heard: trio.MemorySendChannel[Heard],
         report: Reporter,
         counts: HearingCounts,
+        *,
+        leave_line: Callable[[], None],
     ) -> None:
         self.language = with_region(language)
         self.muted = Level(False)
-        self.given_away = trio.Event()
         self.over = trio.Event()
         self._conversation = conversation
         self._agenda = agenda
         self._heard = heard
         self._report = report
         self._counts = counts
+        self._leave_line = leave_line
         self._hold = conversation.floor.hold
 
     async def post(self, item: Agenda) -> None:
@@ -82,11 +84,14 @@ class RunningCall:
         if current is not None and asked and await current.press(press):
             return
         keys = Keys(strokes)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(self._wait_over, nursery.cancel_scope)
-            await self.post(keys)
-            await keys.done.wait()
-            nursery.cancel_scope.cancel()
+        try:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._wait_over, nursery.cancel_scope)
+                await self.post(keys)
+                await keys.done.wait()
+                nursery.cancel_scope.cancel()
+        finally:
+            keys.wanted = False
         if keys.error is not None:
             raise keys.error
         if not keys.done.is_set():
@@ -132,3 +137,7 @@ class RunningCall:
     def brief(self) -> str:
         """What was said lately, for whoever takes over."""
         return self._conversation.brief()
+
+    def give_away(self) -> None:
+        """The carrier has the call now: our stream is closed."""
+        self._leave_line()

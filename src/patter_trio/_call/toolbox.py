@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import Literal
 
 import attrs
@@ -210,7 +211,7 @@ class Toolbox:
         outcomes: dict[int, ToolOutcome] = {}
 
         async def one(number: int, call: ToolCall) -> None:
-            outcomes[number] = await self._use_one(call, executor, turn)
+            await self._use_one(call, executor, turn, partial(outcomes.__setitem__, number))
 
         try:
             async with trio.open_nursery() as nursery:
@@ -219,7 +220,9 @@ class Toolbox:
         finally:
             used += [_used(calls[number], outcomes[number]) for number in sorted(outcomes)]
 
-    async def _use_one(self, call: ToolCall, executor: ToolExecutor, turn: Turn) -> ToolOutcome:
+    async def _use_one(
+        self, call: ToolCall, executor: ToolExecutor, turn: Turn, note: Callable[[ToolOutcome], None]
+    ) -> None:
         known = executor.tools.get(call.name)
         if known is not None and known.irreversible:
             await turn.committed.wait_for(bool)
@@ -235,9 +238,10 @@ class Toolbox:
                 outcome = await self._see_through(call, turn)
             else:
                 (outcome,) = await executor.execute_all([call], self._context, progress=_speak(turn))
+            # At once: who is cancelled from here on has done it all the same.
+            note(outcome)
+            turn.tell(lambda: self._report.tool_finished(turn.idx, outcome))
             nursery.cancel_scope.cancel()
-        turn.tell(lambda: self._report.tool_finished(turn.idx, outcome))
-        return outcome
 
     async def _see_through(self, call: ToolCall, turn: Turn) -> ToolOutcome:
         """Has a tool finish in the call's own time; whoever waits here may be cancelled."""
@@ -247,6 +251,9 @@ class Toolbox:
             await running.done.wait()
         except trio.Cancelled:
             running.left = True
+            if running.outcome is not None:
+                # It was done in this very moment.
+                self._tell_of(running, running.outcome)
             raise
         if running.outcome is None:
             raise ProviderError(f"{call.name} did not finish")
@@ -256,11 +263,13 @@ class Toolbox:
         executor = self._executor
         (running.outcome,) = await executor.execute_all([running.call], self._context)
         running.done.set()
-        await trio.lowlevel.checkpoint()
         if running.left:
-            # Its turn was cut before it was done: the conversation is told all the same.
-            self._report.tool_finished(running.turn.idx, running.outcome)
-            self._remember(running.turn, _used(running.call, running.outcome))
+            self._tell_of(running, running.outcome)
+
+    def _tell_of(self, running: _Running, outcome: ToolOutcome) -> None:
+        """The turn of a tool was cut before it had the outcome: the conversation is told all the same."""
+        self._report.tool_finished(running.turn.idx, outcome)
+        self._remember(running.turn, _used(running.call, outcome))
 
 
 async def _reassure(turn: Turn, message: str, after: float) -> None:

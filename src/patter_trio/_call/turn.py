@@ -60,7 +60,9 @@ class Turn:
     written all of it. ``steps`` are the tools that were used, one list for each message of the model that
     called some. ``reword`` is what becomes of fixed words that are put in between. A turn that is not
     ``committed`` answers words that may still change: it works behind its closed gate, and nobody is told
-    of it. While it is ``pressing`` keys, nobody takes the floor from it.
+    of it. While it is ``pressing`` keys, nobody takes the floor from it. ``pause`` is cancelled when
+    what fills the pause before the answer is not needed any more. Once it is ``closed``, all of it is in the
+    history that ever will be.
     """
 
     serial: int
@@ -82,7 +84,9 @@ class Turn:
     pressing: Level[bool] = attrs.field(factory=lambda: Level(False))
     marks: Level[int] = attrs.field(factory=lambda: Level(0))
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    pause: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     floor_lost: bool = False
+    closed: bool = False
     written: bool = False
     error: ProviderError | None = None
     tts_characters: int = 0
@@ -160,6 +164,7 @@ class Turn:
         await self.gate.wait_for(bool)
         if not self.takes_more or self._sound is None:
             return False
+        self.pause.cancel()
         self.pressing.set(True)
         try:
             with self._sound.clone() as sound:
@@ -170,17 +175,16 @@ class Turn:
 
     async def _play_wordless(self, sound: trio.MemorySendChannel[SpokenAudio], audio: bytes) -> bool:
         """Plays sound behind all there is; whether it was heard to its end, for only the line can cut it."""
-        ledger = self.ledger
-        end = ledger.synthesised + len(audio) // self.playout.audio.bytes_per_sample
         try:
             await sound.send(SpokenAudio(audio, ""))
         except trio.BrokenResourceError:
             return False
         while self.times.ended is None:
-            heard = self.playout.idle and trio.current_time() >= ledger.plays_until
-            if heard and ledger.synthesised >= end:
-                return True
+            # A frame later the player has whatever was in the channel.
             await trio.sleep(FRAME_SECONDS)
+            taken = not sound.statistics().current_buffer_used and self.playout.idle
+            if taken and trio.current_time() >= self.ledger.plays_until:
+                return True
         return False
 
     def wrote_before_tools(self) -> None:
