@@ -27,7 +27,10 @@ FLOORS: dict[int, tuple[str, ...]] = {
         *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
         *("_net", "observability", "_local"),
     ),
-    5: ("_session", "_providers", "_settings", "_callbacks", "_wall", "_server"),
+    5: (
+        *("_session", "_office", "_switchboard", "_streams", "_dialling", "_outgoing", "_lines"),
+        *("_providers", "_settings", "_callbacks", "_wall", "_server"),
+    ),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo"),
 }
 TESTING = "testing"

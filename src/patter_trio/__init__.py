@@ -18,6 +18,7 @@ from ._call.control import CallControl
 from ._call.guardrails import Guardrail, guardrail
 from ._call.hooks import HookContext, PatterDeprecationWarning, PipelineHooks
 from ._call.preempt import PreemptionCounts
+from ._outgoing import MachineDetectionResult, OutgoingCall
 from ._patter import Patter, serve, session
 from ._server.limits import PortLimits
 from ._session import Session
@@ -116,6 +117,7 @@ __all__ = [
     "LLMChunk",
     "LatencyBreakdown",
     "MCPServer",
+    "MachineDetectionResult",
     "MinWordsStrategy",
     "MissingExtraError",
     "ModelTimeoutError",
@@ -126,6 +128,7 @@ __all__ = [
     "OpenAILLM",
     "OpenAILLMProvider",
     "OpenClawLLM",
+    "OutgoingCall",
     "PartialStreamError",
     "Patter",
     "PatterConfigError",

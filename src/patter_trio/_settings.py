@@ -14,6 +14,8 @@ from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
+from .events import CallInfo
+from .telephony import RecordingSaved
 
 __all__ = ["Callback", "SessionCounts", "SessionSettings", "normalise_webhook_url"]
 
@@ -48,6 +50,11 @@ class SessionSettings:
             not.
         drain_seconds: how long running calls may go on when the session ends.
         limits: what a single connection may cost.
+        on_call: chooses who takes an incoming call: gets its :class:`CallInfo`, gives an agent, a
+            :class:`~patter_trio.telephony.Refusal`, or ``None`` for the session's own agent.
+        recording: whether the carrier records every call, from the moment its stream is up.
+        on_recording: called with a :class:`~patter_trio.telephony.RecordingSaved` when a recording is ready.
+        on_machine_detection: called with a :class:`MachineDetectionResult` when it is known who picked up.
         on_call_start: called when a call connects.
         on_call_end: called after a call, with its transcript and result.
         on_transcript: called with each utterance of either side.
@@ -66,6 +73,12 @@ class SessionSettings:
     max_calls: int = attrs.field(default=100, validator=number(1, whole=True))
     drain_seconds: float = attrs.field(default=10.0, validator=number(0))
     limits: PortLimits = attrs.field(factory=PortLimits, validator=_limits)
+    on_call: Callable[[CallInfo], Any] | None = attrs.field(default=None, validator=function_or_none)
+    recording: bool = False
+    on_recording: Callable[[RecordingSaved], Any] | None = attrs.field(
+        default=None, validator=function_or_none
+    )
+    on_machine_detection: Callable[[Any], Any] | None = attrs.field(default=None, validator=function_or_none)
     on_call_start: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_call_end: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_transcript: Callback | None = attrs.field(default=None, validator=function_or_none)
@@ -83,6 +96,9 @@ class SessionCounts:
     refused_malformed: int = 0
     refused_stream: int = 0
     streams_without_start: int = 0
+    placed: int = 0
+    not_taken: int = 0
+    prewarmed_in_vain: int = 0
     completed: int = 0
     failed: int = 0
 

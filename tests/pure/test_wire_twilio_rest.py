@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from patter_trio._wire.twilio_rest import RestAnswer, call_path, read_status, refusal_error
+from patter_trio._wire.rest import RestAnswer
+from patter_trio._wire.twilio_rest import call_path, read_status, refusal_error
 from patter_trio.errors import (
     AuthenticationError,
     PatterConfigError,

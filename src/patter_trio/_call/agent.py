@@ -168,6 +168,7 @@ class Agent:
         away_message: said then, as "Are you still there?".
         away_hangup_after_s: silence after that which ends the call; ``None`` leaves the line open.
         max_duration_s: the longest that a call may last.
+        transfer_failed_message: said to a caller who comes back because nobody took a transfer.
         goodbye_message: said before the call is ended for its length or the caller's silence.
         tools: what the model may do: functions under ``@tool``, or :class:`Tool`.
         tool_executor: carries the tools out in your own way, in place of ``tools``: a
@@ -184,6 +185,9 @@ class Agent:
         handoff_description: what a colleague is told about this agent: when to hand over to it.
         skills: instructions that the model opens when it needs them: a list of :class:`Skill`.
         compaction: when the older part of a long call is summarised for the model.
+        prewarm: open the providers' connections while an outgoing call rings.
+        prewarm_first_message: render the first message meanwhile, so that it is heard at once. It is paid for
+            even when nobody answers.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -242,6 +246,9 @@ class Agent:
     away_message: str = attrs.field(default="", validator=text)
     away_hangup_after_s: float | None = attrs.field(default=None, validator=number_or_none(0.1))
     max_duration_s: float = attrs.field(default=3600.0, validator=number(1))
+    transfer_failed_message: str = attrs.field(
+        default="I am sorry, nobody answered there. Can I help you with anything else?", validator=text
+    )
     goodbye_message: str = attrs.field(default="", validator=text)
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tuple, validator=_tools)
     tool_executor: ToolExecutor | None = attrs.field(default=None, validator=_executor)
@@ -256,6 +263,8 @@ class Agent:
     handoff_description: str = attrs.field(default="", validator=text)
     skills: tuple[Skill, ...] = attrs.field(default=(), converter=check_skills)
     compaction: CompactionConfig | None = attrs.field(default=None, validator=_compaction)
+    prewarm: bool = True
+    prewarm_first_message: bool = True
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 

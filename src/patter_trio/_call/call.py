@@ -19,15 +19,16 @@ from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
 from ..events import CallAccepted, CallEnded, CallInfo
-from ..telephony import Links, TransferMode
+from ..telephony import EndedAs, Links, TransferMode, Verdict
 from .agent import Agent
 from .clip import Source
 from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
+from .screening import Screening
 from .toolbox import MoreTools
 
-__all__ = ["Call", "CallResult", "EndReason"]
+__all__ = ["Call", "CallResult", "EndReason", "Outcome"]
 
 _log = logging.getLogger("patter_trio.call")
 
@@ -36,6 +37,8 @@ _EVENTS = 256
 
 # Listeners that are behind at the end of a call may catch up for so long.
 _LISTENERS_SECONDS = 10.0
+
+Outcome = Literal["answered", "voicemail", "no_answer", "busy", "canceled", "failed"]
 
 _FAULTS: dict[ErrorCode, EndReason] = {
     ErrorCode.CARRIER_LOST: "carrier_lost",
@@ -50,11 +53,13 @@ class CallResult:
     """How a call ended and what was said in it.
 
     ``outcome`` is ``answered`` for a call that ended as calls do, ``failed`` for one that something broke;
-    ``reason`` says which. ``transcript`` holds what was said and *heard*; ``history`` also what was cut.
+    ``reason`` says which. A call of ours may also meet a machine (``voicemail``), or not be taken at all.
+    ``transcript`` holds what was said and *heard*; ``history`` also what was cut. ``status`` is how the
+    carrier says that the call ended, ``answered_by`` who it says picked up, where it was asked to say so.
     """
 
     call_id: str
-    outcome: Literal["answered", "failed"]
+    outcome: Outcome
     reason: EndReason
     error_code: str | None
     error_message: str | None
@@ -64,6 +69,14 @@ class CallResult:
     turns: tuple[TurnMetrics, ...]
     counts: dict[str, int]
     preemption: PreemptionCounts = attrs.field(factory=PreemptionCounts)
+    status: EndedAs = "completed"
+    answered_by: Verdict | None = None
+    message_left: bool = False
+
+    @property
+    def metrics(self) -> tuple[TurnMetrics, ...]:
+        """The records of the turns, under the name that other SDKs have for them."""
+        return self.turns
 
 
 class Call:
@@ -80,6 +93,8 @@ class Call:
         carrier: LiveCarrier | None = None,
         links: Links | None = None,
         more_tools: MoreTools | None = None,
+        screening: Screening | None = None,
+        history: History | None = None,
     ) -> None:
         agent.require_pipeline()
         self.info = info
@@ -90,7 +105,8 @@ class Call:
         self._control = CallControl(info)
         self._control.allow(carrier, links)
         self._more_tools = more_tools
-        self._history = History(agent.max_history)
+        self._screening = screening
+        self._history = history or History(agent.max_history)
         self._counts = HearingCounts()
         self._ended = trio.Event()
         self._draining = False
@@ -131,7 +147,7 @@ class Call:
 
     @property
     def is_transferred(self) -> bool:
-        """Whether the carrier has connected the caller to somebody else."""
+        """Whether the carrier was asked to give this call to somebody else, and has not refused."""
         return self._control.is_transferred
 
     @property
@@ -231,6 +247,7 @@ class Call:
                 counts=self._counts,
                 reconnection=self._reconnection,
                 more_tools=self._more_tools,
+                screening=self._screening,
             )
             try:
                 with self._scope:
@@ -255,9 +272,13 @@ class Call:
         counts.pop("last_error")
         counts["events_dropped"] = self._report.dropped
         failed = fault is not None or reason in ("error", "carrier_silent")
+        outcome: Outcome = "failed" if failed else "answered"
+        verdict = None if self._screening is None else self._screening.verdict
+        if self._screening is not None and self._screening.is_machine and not failed:
+            outcome = "voicemail"
         self._result = CallResult(
             call_id=self.call_id,
-            outcome="failed" if failed else "answered",
+            outcome=outcome,
             reason=reason,
             error_code=str(fault.code) if fault else None,
             error_message=str(fault) if fault else None,
@@ -267,6 +288,8 @@ class Call:
             turns=tuple(house.metrics),
             counts=counts,
             preemption=house.preemption_counts,
+            answered_by=verdict,
+            message_left=self._screening is not None and self._screening.message_left,
         )
         _log.info("call %s ended: %s after %.1f s", self.call_id, reason, duration)
         self._report.tell(

@@ -44,6 +44,7 @@ class CallControl:
         self._links: Links | None = None
         self._giving_away = False
         self._transferred = False
+        self._ended_meanwhile = False
         self._recording = ""
         self._recorder = trio.Lock()
 
@@ -102,7 +103,7 @@ class CallControl:
 
     @property
     def is_transferred(self) -> bool:
-        """Whether the carrier has connected the caller to somebody else."""
+        """Whether the carrier was asked to connect the caller to somebody else, and has not refused."""
         return self._transferred
 
     @property
@@ -261,8 +262,7 @@ class CallControl:
         _check_whole("ring_seconds", ring_seconds, 5, 600)
         if self._giving_away:
             raise PatterError(f"call {self.call_id} is being transferred already")
-        # The stream may end before the carrier has answered: a call that ends then was given away.
-        self._giving_away = True
+        self._giving_away, taken = True, False
         try:
             await running.wait_said()
             order = TransferOrder(
@@ -275,16 +275,19 @@ class CallControl:
                 language=running.language,
                 ring_seconds=ring_seconds,
             )
-            await carrier.transfer(self.call_id, order)
+            # The stream may end, and the other side be done, before the carrier has answered us.
             self._transferred = True
+            await carrier.transfer(self.call_id, order)
+            taken = True
         finally:
             self._giving_away = False
+            self._transferred = taken or self._ended_meanwhile
         running.give_away()
         await trio.lowlevel.checkpoint()
 
     def settle_transfer(self) -> bool:
         """The media stream has ended: whether that is because the call was given away."""
-        self._transferred = self._transferred or self._giving_away
+        self._ended_meanwhile = self._transferred
         return self._transferred
 
     async def start_recording(self) -> str:

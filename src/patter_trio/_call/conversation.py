@@ -103,10 +103,31 @@ class Conversation:
         Raises:
             VoiceError: the voice failed too often in a row.
         """
-        tts = self.agent.tts
-        assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         greeting = self._filled(self.agent.first_message)
         self._cut_off = Say(greeting, self.agent.first_message_interruptible) if greeting else None
+        if greeting:
+            # What was said before the agent could speak ("Hello?") is answered by the greeting.
+            for utterance in self.floor.inbox.take_waiting():
+                self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
+            self._remember_user()
+        await self._converse()
+
+    async def leave_message(self, message: str) -> None:
+        """Says this to a machine, from its beginning to its end, and no more.
+
+        Raises:
+            VoiceError: the voice failed too often in a row.
+        """
+        if self._serial:
+            # The machine was taken for a person: what the carrier still holds of that is not its business.
+            self.leg.clear(self._serial)
+        self.left = "machine"
+        self._cut_off = Say(self._filled(message), interruptible=False)
+        await self._converse()
+
+    async def _converse(self) -> None:
+        tts = self.agent.tts
+        assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         failures = 0
         while True:
             turns = len(self.metrics)
@@ -170,6 +191,8 @@ class Conversation:
         if self._cut_off is not None and not self._on_hold and not self.control.is_hung_up and not self._gone:
             # The greeting, or what a voice that broke had still to say.
             await self._say(self._cut_off, hands, "say" if self.metrics else "greeting")
+        if self.left:
+            return
         while True:
             if self._on_hold:
                 await self._stay_on_hold(hands)

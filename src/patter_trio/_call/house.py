@@ -46,6 +46,7 @@ from .persona import Persona
 from .preempt import Preemption, PreemptionCounts
 from .replies import Replies
 from .running import RunningCall
+from .screening import Screening
 from .toolbox import MoreTools, Toolbox
 
 __all__ = ["EndReason", "House"]
@@ -75,6 +76,8 @@ EndReason = Literal[
     "caller_silent",
     "max_duration",
     "transferred",
+    "machine",
+    "not_taken",
     "carrier_lost",
     "carrier_silent",
     "carrier_stalled",
@@ -91,6 +94,7 @@ _ENDINGS: dict[str, EndReason] = {
     "agent_hung_up": "agent_hung_up",
     "caller_silent": "caller_silent",
     "max_duration": "max_duration",
+    "machine": "machine",
 }
 
 
@@ -114,6 +118,7 @@ class House:
         counts: HearingCounts,
         reconnection: Reconnection,
         more_tools: MoreTools | None = None,
+        screening: Screening | None = None,
     ) -> None:
         self._info = info
         self._agent = agent
@@ -123,6 +128,7 @@ class House:
         self._control = control
         self._counts = counts
         self._reconnection = reconnection
+        self._screening = screening
         self._speech = Level(CallerSpeech())
         self._words = Level(CallerWords())
         self._keys = Level(KeyPresses())
@@ -204,7 +210,7 @@ class House:
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
             self._control.connect(self._running)
             try:
-                await self._conversation.run()
+                await self._converse()
             finally:
                 self._control.disconnect()
             nursery.cancel_scope.cancel()
@@ -215,6 +221,28 @@ class House:
         if self._ending == "carrier_lost":
             raise CarrierLostError("the carrier closed the media socket without a stop")
         return self._ending
+
+    async def _converse(self) -> None:
+        """Talks to a person; to a machine nothing is said but the message that was left for it."""
+        screening = self._screening
+        if screening is None:
+            await self._conversation.run()
+            return
+        if await screening.wait_for_person(self._speech):
+            async with trio.open_nursery() as talk:
+                talk.start_soon(self._fall_silent_for_machine, screening, talk.cancel_scope)
+                await self._conversation.run()
+                talk.cancel_scope.cancel()
+        if screening.is_machine and not self._gone.value:
+            self._ending = "machine"
+            if screening.message and screening.verdict == "machine":
+                await screening.wait_for_beep(self._speech)
+                await self._conversation.leave_message(screening.message)
+                screening.message_left = not self._gone.value
+
+    async def _fall_silent_for_machine(self, screening: Screening, talk: trio.CancelScope) -> None:
+        await screening.wait_for_machine()
+        talk.cancel()
 
     # --- the ears -------------------------------------------------------------------------------------------
 

@@ -112,6 +112,17 @@ class Inbox:
                 self._early.append(item)
                 return item
 
+    def take_waiting(self) -> list[Utterance]:
+        """The utterances that are here already; what else is here stays."""
+        while True:
+            try:
+                self._early.append(self._items.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        waiting = [item for item in self._early if isinstance(item, Utterance)]
+        self._early = deque(item for item in self._early if not isinstance(item, Utterance))
+        return waiting
+
     def pass_over(self, utterance: Utterance) -> None:
         """These words, which came by :meth:`peek`, are not to take the floor."""
         self._early.remove(utterance)

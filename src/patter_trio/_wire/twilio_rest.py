@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-import attrs
 import msgspec
 
 from ..errors import (
@@ -23,9 +22,10 @@ from ..errors import (
     RateLimitError,
     RemoteProtocolError,
 )
+from .rest import RestAnswer
 from .twilio import CALL_SID
 
-__all__ = ["ALREADY_OVER", "ENDED", "RestAnswer", "call_path", "read_status", "refusal_error"]
+__all__ = ["ALREADY_OVER", "ENDED", "call_path", "read_status", "refusal_code", "refusal_error"]
 
 ALREADY_OVER = (20404, 21220)
 """Codes for a call that ended before it could be changed: it is forgotten, or not in progress."""
@@ -51,23 +51,9 @@ class _ErrorBody(msgspec.Struct):
     detail: str | None = None
 
 
-@attrs.frozen
-class RestAnswer:
-    """An HTTP answer. ``retry_after`` is that header, in seconds; a date there is not read."""
-
-    status: int
-    body: bytes = attrs.field(default=b"", repr=False)
-    retry_after: int | None = None
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the request was carried out."""
-        return 200 <= self.status < 300
-
-    @property
-    def code(self) -> int | None:
-        """Twilio's own code of an error."""
-        return _read_error(self.body).code
+def refusal_code(answer: RestAnswer) -> int | None:
+    """Twilio's own code of an error."""
+    return _read_error(answer.body).code
 
 
 def call_path(account_sid: str, call_id: str) -> str:

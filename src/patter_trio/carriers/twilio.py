@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
+import httpx2
 
 from .._wire.signatures import HMAC_SHA1, HMAC_SHA256, Algorithm, read_signature_settings, verify_twilio
 from .._wire.twilio import CALL_SID, TwilioWire
@@ -18,7 +19,8 @@ from ..abc import WebhookRequest
 from ..errors import PatterConfigError, RemoteProtocolError, SignatureError
 from ..events import CallInfo
 from ..telephony import CallOffered, Notice, Refusal, StreamOrder, TransferOrder, WebhookReply
-from ._twilio_calls import RunningCalls, open_running_calls
+from ._rest import open_rest_client
+from ._twilio_calls import RunningCalls
 
 __all__ = ["Carrier", "Twilio"]
 
@@ -116,6 +118,8 @@ class Twilio:
             the number did not answer, and when whoever answered hung up first. It must be true in both cases.
         language: the language in which ``after_transfer`` is read out.
         calls_per_second: how many calls may be placed each second; a new account may place one.
+        transport: how requests to the REST API travel, in place of the network: through a proxy, or to a
+            simulated carrier.
 
     Raises:
         PatterConfigError: there is no auth token, or a setting is not what it should be.
@@ -144,6 +148,8 @@ class Twilio:
     )
     language: str = attrs.field(default="en-US", kw_only=True)
     calls_per_second: float = attrs.field(default=1.0, validator=_check_rate, kw_only=True)
+
+    transport: httpx2.AsyncBaseTransport | None = attrs.field(default=None, repr=False, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
         if bool(self.api_key) != bool(self.api_secret):
@@ -215,11 +221,13 @@ class Twilio:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Any]:
         """The carrier with one HTTP client for all calls of a session: it acts on running calls too."""
-        credentials = (self.api_key, self.api_secret) if self.api_key else (self.account_sid, self.auth_token)
-        async with open_running_calls(
-            self.base_url, self.account_sid, credentials, timeout=self.timeout
-        ) as calls:
-            yield _Connected(self, calls)
+        credentials = (
+            (self.api_key, self.api_secret) if self.api_key else (self.account_sid or "", self.auth_token)
+        )
+        async with open_rest_client(
+            "Twilio", self.base_url, timeout=self.timeout, basic=credentials, transport=self.transport
+        ) as rest:
+            yield _Connected(self, RunningCalls(self.account_sid, rest))
 
     def _dial(self, number: str, caller_id: str = "") -> str:
         return dial(number, afterwards=self.after_transfer, caller_id=caller_id, language=self.language)
