@@ -27,7 +27,7 @@ from patter_trio.telephony import Links
 from patter_trio.testing import Caller, Reply, ScriptedLLM, ScriptedSTT, ToolUse, run_virtual, speak_words
 
 from .exchange import Exchange
-from .ring import LONG, Rung, agent, ring, ring_async
+from .ring import LONG, URL, Rung, agent, ring, ring_async
 
 SOMEBODY = "+15550009999"
 GREETED = Caller().waits_for_agent()
@@ -62,7 +62,7 @@ def test_a_transfer_is_ordered_with_all_that_belongs_to_it() -> None:
     order = exchange.order
     assert (order.number, order.mode, order.ring_seconds, order.summary) == (SOMEBODY, "cold", 33, "")
     assert order.language == "it-IT"
-    assert order.links.kind == "twilio"
+    assert order.links.webhook("transfer").startswith(f"{URL}/webhooks/twilio/transfer?call=")
     assert rung.result.reason == "transferred"
     assert rung.result.outcome == "answered"
 
@@ -212,6 +212,23 @@ def test_a_stream_that_ends_while_the_carrier_is_asked_was_given_away() -> None:
 
     rung = controlled(act, GREETED.waits(1.0).hangs_up(), Exchange(takes=5.0))
     assert rung.result.reason == "transferred"
+
+
+def test_a_call_counts_as_given_away_while_the_carrier_is_asked() -> None:
+    """The other side may be done, and the carrier say so, before it answers us."""
+
+    async def act(call: Call) -> None:
+        async def ask() -> None:
+            with pytest.raises(ProviderError):
+                await call.transfer(SOMEBODY)
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            await trio.sleep(0.5)
+            assert call.is_transferred
+        assert not call.is_transferred
+
+    assert controlled(act, PATIENT, Exchange(takes=1.0, refuses=True)).result.reason == "caller_hung_up"
 
 
 async def test_reports_of_what_the_carrier_does_come_back_to_the_call() -> None:
