@@ -12,11 +12,12 @@ import trio
 from patter_trio import Call, CallControl, MinWordsStrategy, PatterConfigError, PatterError
 from patter_trio.errors import ProviderError
 from patter_trio.events import DigitReceived, DigitsSent, FloorTaken, TranscriptHeard, UserSpeechEos
-from patter_trio.testing import Caller, Reply, ScriptedLLM, ToolUse
+from patter_trio.testing import Caller, Reply, ScriptedLLM, ScriptedTTS, ToolUse
 
 from .exchange import Exchange, keys_heard
 from .ring import LONG, Rung, agent, ring
 
+SLOW = ScriptedTTS(realtime_factor=1.5)
 GREETED = Caller().waits_for_agent()
 QUIET = GREETED.waits(8.0).hangs_up()
 
@@ -274,13 +275,42 @@ def test_a_function_presses_keys_before_it_answers() -> None:
     assert at < next(word.start for word in rung.outcome.ear.words if word.text == "done.")
 
 
+def test_a_caller_who_takes_the_floor_just_before_is_first() -> None:
+    texts: list[str] = []
+
+    async def answer(event: dict[str, Any], control: CallControl) -> str:
+        texts.append(event["text"])
+        if len(texts) == 1:
+            await trio.sleep(1.5)
+            await control.send_dtmf("1")
+        return "As you wish."
+
+    caller = GREETED.says("Open the door").waits(1.75).says("No wait please").waits_for_agent().hangs_up()
+    rung = ring(agent(on_message=answer), caller)
+    assert keys_heard(rung.outcome.ear) == []
+    assert texts[1:] == ["Open the door No wait please"]
+    assert rung.said("assistant")[-1] == "As you wish."
+
+
+def test_keys_are_pressed_to_their_end_before_the_caller_is_on_hold() -> None:
+    async def act(call: Call) -> None:
+        await trio.sleep(3.0)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(call.send_dtmf, "12345")
+            await trio.sleep(0.4)
+            await call.hold()
+
+    rung = pressing(act)
+    assert "".join(key for key, _ in keys_heard(rung.outcome.ear)) == "12345"
+
+
 def test_what_fills_a_pause_gives_way_to_keys() -> None:
     async def answer(event: dict[str, Any], control: CallControl) -> str:
         await trio.sleep(2.0)
         await control.send_dtmf("123456789")
         return "It is done."
 
-    who = agent(on_message=answer, long_turn_message=LONG, long_turn_message_after_s=0.5)
+    who = agent(on_message=answer, long_turn_message=LONG, long_turn_message_after_s=0.5, tts=SLOW)
     caller = GREETED.says("Open the door").waits_for_agent(quiet=2.0).hangs_up()
     rung = ring(who, caller, forgets=True)
     assert "".join(key for key, _ in keys_heard(rung.outcome.ear)) == "123456789"
