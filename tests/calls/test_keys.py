@@ -127,6 +127,18 @@ def test_keys_are_never_taken_for_a_sign_of_listening() -> None:
     assert "in the evening" not in rung.outcome.heard
 
 
+def test_keys_from_before_a_turn_take_the_floor_when_they_are_complete() -> None:
+    async def act(call: Call) -> None:
+        await trio.sleep(3.2)
+        await call.say(LONG)
+
+    llm = ScriptedLLM(["Thank you."])
+    caller = GREETED.waits(0.3).presses("1").waits(2.5).waits_for_agent().hangs_up()
+    rung = pressing(act, caller, llm=llm, barge_in_strategies=[MinWordsStrategy(5)])
+    assert questions(llm) == ["[DTMF: 1]"]
+    assert "in the evening" not in rung.outcome.heard
+
+
 def test_words_before_keys_stand_before_them() -> None:
     llm = ScriptedLLM(["Thank you."])
     caller = GREETED.says("My number is").presses("42#").waits_for_agent().hangs_up()
