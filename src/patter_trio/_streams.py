@@ -156,6 +156,7 @@ class Streams:
             ticker=self._ticker,
             clock=clock,
             carrier=self._office.live,
+            links=self._switchboard.links(line),
             more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
             screening=None if outgoing is None else outgoing.screening,
             history=line.history,

@@ -326,3 +326,33 @@ def test_a_filler_whose_synthesis_was_cut_is_not_heard_beyond_its_sound() -> Non
     mark = ledger.mark()
     assert ledger.mark_played(mark, 0.5)
     assert ledger.heard_text(0.5) == "one two"
+
+
+def test_sound_without_words_ends_a_sentence_and_is_nobodys_words() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.write("I choose sales.")
+    ledger.synthesise(8000, "I choose sales.")
+    ledger.synthesise(4000, "")
+    ledger.synthesise(4000, "")
+    ledger.send(16000, 0.0)
+    ledger.mark_played(ledger.mark(), 2.0)
+    assert ledger.heard_text(2.0) == "I choose sales."
+    assert ledger.unheard_text(2.0) == ""
+    ledger.write("And wait.")
+    ledger.synthesise(8000, "And wait.")
+    ledger.complete = True
+    assert ledger.heard_text(2.0) == "I choose sales."
+    assert ledger.unheard_text(2.0) == "And wait."
+
+
+def test_a_voice_that_does_not_tell_its_sentences_goes_on_behind_sound_without_words() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.write("One two.")
+    ledger.synthesise(8000)
+    ledger.synthesise(8000, "")
+    ledger.write("Three four.")
+    ledger.synthesise(8000)
+    ledger.complete = True
+    ledger.send(24000, 0.0)
+    ledger.mark_played(ledger.mark(), 3.0)
+    assert ledger.heard_text(3.0) == "One two. Three four."

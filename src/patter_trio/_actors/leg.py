@@ -7,7 +7,7 @@ from collections import deque
 import attrs
 import trio
 
-from ..abc import MediaSocket, MediaWire
+from ..abc import MediaSocket, MediaWire, WritesDigits
 from ..errors import CarrierStalledError
 from ..events import AudioFormat
 
@@ -47,6 +47,16 @@ class Leg:
     def post_mark(self, name: str, turn: int) -> None:
         """Asks to be told when everything before it was played."""
         self._post(self._wire.encode_mark(name), turn)
+
+    def post_digits(self, digits: str) -> None:
+        """Presses keys, at a carrier whose wire has a message for it."""
+        assert isinstance(self._wire, WritesDigits), "asked only where presses_keys is true"
+        self._post(self._wire.encode_digits(digits), None)
+
+    @property
+    def presses_keys(self) -> bool:
+        """Whether the carrier's wire has a message for keys."""
+        return isinstance(self._wire, WritesDigits)
 
     def clear(self, turn: int) -> int:
         """Drops what is not on the wire yet of a turn and clears the carrier's buffer; returns the drops.

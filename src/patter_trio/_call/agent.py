@@ -161,6 +161,9 @@ class Agent:
         adaptive_endpointing: learn from this caller's pauses how long to wait, between those two delays.
         turn_detector: judges by sound and words whether a caller who is silent has finished.
         max_semantic_hold_ms: how long after the trailing edge it may hold the agent back.
+        dtmf_timeout_ms: keys that the caller presses are one input, which the agent answers like words, when
+            none has followed for so long; ``None`` tells of keys by events only.
+        dtmf_terminator: the key that ends an input at once; empty for none.
         away_after_s: silence of both sides after which the caller counts as ``away``; ``None`` for never.
         away_message: said then, as "Are you still there?".
         away_hangup_after_s: silence after that which ends the call; ``None`` leaves the line open.
@@ -171,7 +174,8 @@ class Agent:
         tool_executor: carries the tools out in your own way, in place of ``tools``: a
             :class:`DefaultToolExecutor` of yours, with its tools. It is kept for the session.
         tool_webhooks: how tools with a ``webhook_url`` are called: a :class:`ToolWebhooks`.
-        builtin_tools: whether the model can end the call, and transfer it where the carrier can.
+        builtin_tools: whether the model can end the call, press keys, and transfer the call where the carrier
+            can.
         consult: another agent or back office that the model may ask: a :class:`ConsultConfig`.
         mcp_servers: MCP servers whose tools the model may use: addresses, or :class:`MCPServer`.
         hooks: functions between the stages: :class:`PipelineHooks`.
@@ -236,6 +240,8 @@ class Agent:
         default=None, validator=_provider(TurnDetector, "name, threshold and async predict(window)")
     )
     max_semantic_hold_ms: int = attrs.field(default=1200, validator=number(1))
+    dtmf_timeout_ms: int | None = attrs.field(default=1500, validator=number_or_none(100))
+    dtmf_terminator: str = attrs.field(default="#", validator=one_of(*"0123456789*#ABCD", ""))
     away_after_s: float | None = attrs.field(default=15.0, validator=number_or_none(0.1))
     away_message: str = attrs.field(default="", validator=text)
     away_hangup_after_s: float | None = attrs.field(default=None, validator=number_or_none(0.1))

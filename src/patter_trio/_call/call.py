@@ -19,8 +19,9 @@ from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
 from ..events import CallAccepted, CallEnded, CallInfo
-from ..telephony import EndedAs, Verdict
+from ..telephony import EndedAs, Links, TransferMode, Verdict
 from .agent import Agent
+from .clip import Source
 from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
@@ -90,6 +91,7 @@ class Call:
         clock: WallClock,
         reconnection: Reconnection | None = None,
         carrier: LiveCarrier | None = None,
+        links: Links | None = None,
         more_tools: MoreTools | None = None,
         screening: Screening | None = None,
         history: History | None = None,
@@ -101,7 +103,7 @@ class Call:
         self._listeners: list[Listener] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
-        self._control.allow(carrier)
+        self._control.allow(carrier, links)
         self._more_tools = more_tools
         self._screening = screening
         self._history = history or History(agent.max_history)
@@ -133,6 +135,31 @@ class Call:
         """Has ``listener`` told of everything that happens; to be called before the call runs."""
         self._listeners.append(listener)
 
+    @property
+    def control(self) -> CallControl:
+        """What may be done to the call; the methods and properties from here on are its."""
+        return self._control
+
+    @property
+    def is_hung_up(self) -> bool:
+        """Whether a hang-up was asked for."""
+        return self._control.is_hung_up
+
+    @property
+    def is_transferred(self) -> bool:
+        """Whether the carrier was asked to give this call to somebody else, and has not refused."""
+        return self._control.is_transferred
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether the caller is on hold."""
+        return self._control.is_on_hold
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the agent's ears are closed."""
+        return self._control.is_muted
+
     async def hangup(self) -> None:
         """Ends the call once the agent's current turn was heard."""
         await self._control.hangup()
@@ -141,18 +168,43 @@ class Call:
         """Has the agent say something: see :meth:`CallControl.say`."""
         await self._control.say(text, interruptible=interruptible)
 
-    async def transfer(self, number: str) -> None:
-        """Connects the caller to another number: see :meth:`CallControl.transfer`."""
-        await self._control.transfer(number)
+    async def play(self, source: Source, *, text: str = "", interruptible: bool = True) -> None:
+        """Plays a recording: see :meth:`CallControl.play`."""
+        await self._control.play(source, text=text, interruptible=interruptible)
 
-    @property
-    def is_transferred(self) -> bool:
-        """Whether the carrier was asked to give this call to somebody else, and did not refuse."""
-        return self._control.is_transferred
+    async def send_dtmf(self, digits: str, *, delay_ms: int = 300) -> None:
+        """Presses keys: see :meth:`CallControl.send_dtmf`."""
+        await self._control.send_dtmf(digits, delay_ms=delay_ms)
+
+    async def hold(self, music: Source | None = None) -> None:
+        """Puts the caller on hold: see :meth:`CallControl.hold`."""
+        await self._control.hold(music)
+
+    async def resume(self) -> None:
+        """Takes the caller back: see :meth:`CallControl.resume`."""
+        await self._control.resume()
+
+    def mute(self, muted: bool = True) -> None:
+        """Closes the agent's ears, or opens them: see :meth:`CallControl.mute`."""
+        self._control.mute(muted)
 
     def commit_user_turn(self) -> None:
         """Takes what the caller has said so far as complete: see :meth:`CallControl.commit_user_turn`."""
         self._control.commit_user_turn()
+
+    async def transfer(
+        self, number: str, *, mode: TransferMode = "cold", summary: str = "", ring_seconds: int = 20
+    ) -> None:
+        """Connects the caller to another number: see :meth:`CallControl.transfer`."""
+        await self._control.transfer(number, mode=mode, summary=summary, ring_seconds=ring_seconds)
+
+    async def start_recording(self) -> str:
+        """Has the carrier record the call: see :meth:`CallControl.start_recording`."""
+        return await self._control.start_recording()
+
+    async def stop_recording(self) -> None:
+        """Ends the recording: see :meth:`CallControl.stop_recording`."""
+        await self._control.stop_recording()
 
     def drain(self) -> None:
         """Ends the call now, as part of an orderly shutdown."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Literal
 
 import trio
@@ -12,13 +11,14 @@ from .._actors.detect import SpeechEdge, detect
 from .._actors.hear import HearingCounts, hear
 from .._actors.judge import Question, judge
 from .._actors.leg import Leg
-from .._actors.listen import Commit, EdgeSeen, Heard, listen
+from .._actors.listen import EdgeSeen, Heard, KeySeen, listen
 from .._actors.observe import Reporter
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection, transcribe
 from .._turns.edges import CallerSpeech, SpeechTracker
 from .._turns.endpointing import CallerWords, Endpointing
 from .._turns.history import History
+from .._turns.keys import KeyCollector, KeyPresses
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
 from ..abc import (
@@ -39,10 +39,13 @@ from .compact import compact
 from .control import CallControl
 from .conversation import Conversation
 from .hooking import CallHooks
-from .inbox import Agenda, Inbox, Leave, Say
+from .inbox import Agenda, Inbox, Leave
+from .keyboard import Keyboard
+from .muffled import Muffled
 from .persona import Persona
 from .preempt import Preemption, PreemptionCounts
 from .replies import Replies
+from .running import RunningCall
 from .screening import Screening
 from .toolbox import MoreTools, Toolbox
 
@@ -128,7 +131,9 @@ class House:
         self._screening = screening
         self._speech = Level(CallerSpeech())
         self._words = Level(CallerWords())
+        self._keys = Level(KeyPresses())
         self._gone = Level(False)
+        self._line = trio.CancelScope()
         self._leg = Leg(socket, wire)
         self._ending: EndReason = "agent_hung_up"
         self._frames: LossySender[AudioReceived]
@@ -142,14 +147,34 @@ class House:
             stable = agent.preemptive_min_stable_ms / 1000
             self._preemption = Preemption(self._words, stable, agent.preemptive_max_misses)
         rules, inbox = agent.floor_rules.of_a_call(), Inbox(agenda_in)
-        floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report)
+        floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report, self._keys)
         asking = Asking(info.call_id)
-        self._hooks = CallHooks(agent.hooks, info, history, asking)
+        self._hooks = CallHooks(agent.hooks, info, history, asking, control)
         persona = Persona(info, agent)
         self._toolbox = Toolbox(persona, control, report, more_tools)
         replies = Replies(info, agent, persona, history, control, self._hooks, self._toolbox)
         self._conversation = Conversation(
-            info, agent, self._leg, ticker, floor, report, control, history, replies, asking, self._preemption
+            info,
+            agent,
+            self._leg,
+            ticker,
+            floor,
+            report,
+            control,
+            history,
+            replies,
+            asking,
+            Keyboard(info.call_id, self._leg, report, control.carrier),
+            self._preemption,
+        )
+        self._running = RunningCall(
+            agent.language,
+            self._conversation,
+            self._agenda,
+            self._heard,
+            report,
+            counts,
+            leave_line=self._line.cancel,
         )
         self._toolbox.tell(self._conversation.remember_tool)
         self._history = history
@@ -183,7 +208,7 @@ class House:
                 )
             nursery.start_soon(self._hang_up_when_asked)
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
-            self._control.connect(self._say, self._commit)
+            self._control.connect(self._running)
             try:
                 await self._converse()
             finally:
@@ -254,7 +279,7 @@ class House:
     ) -> None:
         with self._heard:
             await detect(
-                self._frames_in,
+                Muffled(self._frames_in, self._running.muted, self._wire.audio),
                 detector,
                 tracker,
                 self._wire.audio,
@@ -276,18 +301,26 @@ class House:
 
         with self._agenda, questions:
             endpointing = Endpointing(self._agent.endpointing)
-            await listen(self._heard_in, endpointing, self._agenda, self._words, self._report, ask)
+            keys = KeyCollector((self._agent.dtmf_timeout_ms or 0) / 1000, self._agent.dtmf_terminator)
+            await listen(self._heard_in, endpointing, keys, self._agenda, self._words, self._report, ask)
 
     # --- the line -------------------------------------------------------------------------------------------
 
     async def _hear_the_line(self, scope: trio.CancelScope) -> None:
-        how = await hear(self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts)
+        how = "stopped"
+        with self._line:
+            how = await hear(
+                self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts
+            )
         # A call that was given to somebody else has no stream any more.
-        self._ending = "transferred" if self._control.is_transferred else _ENDINGS[how]
+        self._ending = "transferred" if self._control.settle_transfer() else _ENDINGS[how]
         self._gone.set(True)
         if self._conversation.current is not None:
             self._conversation.current.wake()
         scope.deadline = trio.current_time() + _LAST_WORDS_SECONDS
+        if self._line.cancelled_caught:
+            # There are carriers that connect the caller only when our stream is closed.
+            await self._socket.aclose()
 
     def _on_mark(self, name: str) -> bool:
         current = self._conversation.current
@@ -295,6 +328,11 @@ class House:
 
     def _on_digit(self, digit: str) -> None:
         self._report.tell(DigitReceived, digit=digit)
+        if self._agent.dtmf_timeout_ms is None or self._running.muted.value:
+            return
+        now = trio.current_time()
+        self._keys.set(KeyPresses(self._keys.value.count + 1, now))
+        self._tell_listener(KeySeen(digit, now))
 
     def _on_edge(self, edge: SpeechEdge, tracker: SpeechTracker) -> None:
         now = trio.current_time()
@@ -307,42 +345,28 @@ class House:
             length = now - tracker.trailing_silence - began
             self._report.user_speech_ended(length, tracker.confidence, edge.at)
             seen = EdgeSeen(False, now, tracker.trailing_silence)
+        self._tell_listener(seen)
+
+    def _tell_listener(self, heard: Heard) -> None:
         try:
-            self._heard.send_nowait(seen)
+            self._heard.send_nowait(heard)
         except trio.WouldBlock:
             # Nobody has listened for dozens of edges: the voice hangs, and its deadline ends that.
             self._counts.edges_dropped += 1
 
     # --- what the agent's side wants ------------------------------------------------------------------------
 
-    async def _say(self, say: Say) -> None:
-        current = self._conversation.current
-        if say.interruptible and current is not None and await current.interject(say.text):
-            return
-        await self._post(say)
-
-    def _commit(self) -> None:
-        try:
-            self._heard.send_nowait(Commit())
-        except trio.WouldBlock:
-            self._counts.edges_dropped += 1
-
     async def _hang_up_when_asked(self) -> None:
         await self._control.wait_hangup()
-        await self._post(Leave("agent_hung_up"))
+        await self._running.post(Leave("agent_hung_up"))
 
     async def _end_in_time(self, scope: trio.CancelScope) -> None:
         """A call that has lasted as long as it may ends with a goodbye, or soon after without."""
         await trio.sleep(self._agent.max_duration_s)
         with trio.move_on_after(_LAST_TURN_SECONDS):
-            await self._post(Leave("max_duration"))
+            await self._running.post(Leave("max_duration"))
             await trio.sleep_forever()
         if self._conversation.left:
             await trio.sleep(_GOODBYE_SECONDS)
         self._ending = "max_duration"
         scope.cancel()
-
-    async def _post(self, item: Agenda) -> None:
-        """Puts something on the agenda, unless the line is gone and nothing more is taken up."""
-        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
-            await self._agenda.send(item)

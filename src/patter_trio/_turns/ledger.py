@@ -26,7 +26,8 @@ _ECHO_SECONDS = 2.0
 
 @attrs.define
 class _Span:
-    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is.
+    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is, and
+    empty for sound without words.
 
     A ``passing`` one fills a pause and is no part of the answer: what was not heard of it is not owed, and
     the next one may take its place in the middle. ``whole`` is the length of its sound, once it is all there.
@@ -37,6 +38,12 @@ class _Span:
     words: list[Word] = attrs.field(factory=list[Word])
     passing: bool = False
     whole: int | None = None
+
+    def goes_on(self, text: str | None, *, passing: bool) -> bool:
+        """Whether sound that is said to speak ``text`` is a part of this."""
+        if self.passing != passing:
+            return False
+        return text == "" if self.text == "" else text is None
 
 
 @attrs.define
@@ -98,8 +105,11 @@ class Ledger:
     def synthesise(
         self, samples: int, text: str | None = None, words: tuple[Word, ...] = (), *, passing: bool = False
     ) -> None:
-        """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning."""
-        if text is not None or not self._spans or self._spans[-1].passing != passing:
+        """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning.
+
+        Sound without words has an empty text in each piece.
+        """
+        if not self._spans or not self._spans[-1].goes_on(text, passing=passing):
             self._spans.append(_Span(text, self.synthesised, passing=passing))
         self._spans[-1].words.extend(words)
         self.synthesised += samples
@@ -250,14 +260,16 @@ class Ledger:
         """The words heard of what filled a pause, those heard of the answer, and the answer's others."""
         heard = self.heard(now)
         passing = [span for span in self._spans if span.passing]
-        own = [span for span in self._spans if not span.passing]
+        own = [span for span in self._spans if not span.passing and span.text != ""]
         everything = " ".join(self._written)
         if any(span.text is None for span in own):
             own = [_Span(everything, own[0].start, [w for span in own for w in span.words])]
             known = len(self._written)
+            spans = [*passing, *own]
         else:
             known = len(own)
-        spans = [*passing, *own]
+            # Sound without words ends the sentence before it, and is nobody's words.
+            spans = self._spans
         filler: list[str] = []
         told: list[str] = []
         rest: list[str] = []
