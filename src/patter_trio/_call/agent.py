@@ -8,6 +8,7 @@ from typing import Any
 
 import attrs
 
+from .._audio.background import BackgroundAudioPlayer
 from .._text.handoffs import check_handoffs
 from .._text.prompt import call_variables
 from .._text.skills import Skill, check_skills
@@ -117,6 +118,11 @@ def _compaction(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise PatterConfigError(f"{attribute.name} must be CompactionConfig(…), not {value!r}")
 
 
+def _background(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, BackgroundAudioPlayer):
+        raise PatterConfigError(f"{attribute.name} must be BackgroundAudioPlayer(…), not {value!r}")
+
+
 @attrs.frozen(kw_only=True)
 class Agent:
     """Who answers: what it is told, how it hears, thinks and speaks, and how it takes turns.
@@ -180,6 +186,8 @@ class Agent:
         handoff_description: what a colleague is told about this agent: when to hand over to it.
         skills: instructions that the model opens when it needs them: a list of :class:`Skill`.
         compaction: when the older part of a long call is summarised for the model.
+        background_audio: a sound behind the whole call, softer while the agent speaks: a
+            :class:`BackgroundAudioPlayer`.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -250,6 +258,7 @@ class Agent:
     handoff_description: str = attrs.field(default="", validator=text)
     skills: tuple[Skill, ...] = attrs.field(default=(), converter=check_skills)
     compaction: CompactionConfig | None = attrs.field(default=None, validator=_compaction)
+    background_audio: BackgroundAudioPlayer | None = attrs.field(default=None, validator=_background)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 

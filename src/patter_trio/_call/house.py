@@ -7,6 +7,7 @@ from typing import Literal
 
 import trio
 
+from .._actors.accompany import AccompaniedLeg, accompany
 from .._actors.channels import Level, LossySender, open_lossy_channel
 from .._actors.detect import SpeechEdge, detect
 from .._actors.hear import HearingCounts, hear
@@ -123,7 +124,8 @@ class House:
         self._speech = Level(CallerSpeech())
         self._words = Level(CallerWords())
         self._gone = Level(False)
-        self._leg = Leg(socket, wire)
+        self._ticker = ticker
+        self._leg = _open_leg(agent, socket, wire)
         self._ending: EndReason = "agent_hung_up"
         self._frames: LossySender[AudioReceived]
         self._hearing: LossySender[HearingItem]
@@ -167,6 +169,8 @@ class House:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._leg.write)
+            if isinstance(self._leg, AccompaniedLeg):
+                nursery.start_soon(accompany, self._leg, self._ticker)
             nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
             self._start_ears(nursery)
             nursery.start_soon(self._toolbox.run)
@@ -318,3 +322,10 @@ class House:
         """Puts something on the agenda, unless the line is gone and nothing more is taken up."""
         with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
             await self._agenda.send(item)
+
+
+def _open_leg(agent: Agent, socket: MediaSocket, wire: MediaWire) -> Leg:
+    if agent.background_audio is None:
+        return Leg(socket, wire)
+    bed = agent.background_audio.open_bed(wire.audio)
+    return AccompaniedLeg(socket, wire, bed, agent.playout_lead_ms / 1000)
