@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from .._audio.background import BackgroundAudioPlayer
+from .._audio.inbound import AgcConfig
 from .._text.handoffs import check_handoffs
 from .._text.prompt import call_variables
 from .._text.skills import Skill, check_skills
@@ -16,7 +17,16 @@ from .._tools.contracts import ToolExecutor
 from .._tools.definition import Tool
 from .._turns.compaction import CompactionConfig
 from .._turns.endpointing import EndpointingSettings
-from ..abc import BargeInStrategy, LLMProvider, Opens, STTProvider, TTSProvider, TurnDetector, VADProvider
+from ..abc import (
+    AudioFilterProvider,
+    BargeInStrategy,
+    LLMProvider,
+    Opens,
+    STTProvider,
+    TTSProvider,
+    TurnDetector,
+    VADProvider,
+)
 from ..errors import PatterConfigError
 from ..events import CallInfo
 from .barge_in import BargeInMode, FloorRules
@@ -26,6 +36,12 @@ from .hooks import PipelineHooks
 from .wording import check_transforms
 
 __all__ = ["Agent"]
+
+# Whoever takes a call over takes it over on the line that there is.
+_OF_THE_CALL = (
+    *("hooks", "mcp_servers", "compaction"),
+    *("high_pass_hz", "audio_filter", "agc", "background_audio"),
+)
 
 
 def _provider(protocol: type[Any], methods: str) -> Check:
@@ -105,7 +121,7 @@ def _handoffs(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     for name, agent in value.items():
         if not isinstance(agent, Agent):
             raise PatterConfigError(f"handoffs[{name!r}] must be an Agent, not {type(agent).__name__}")
-        for setting in ("hooks", "mcp_servers", "compaction"):
+        for setting in _OF_THE_CALL:
             if getattr(agent, setting):
                 raise PatterConfigError(
                     f"handoffs[{name!r}] has {setting}, which stay those of the agent that answers the call",
@@ -118,9 +134,25 @@ def _compaction(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise PatterConfigError(f"{attribute.name} must be CompactionConfig(…), not {value!r}")
 
 
+def _high_pass(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    number(20)(_, attribute, value)
+    if value > 1000:
+        raise PatterConfigError(f"{attribute.name}={value!r} would take the voice out", hint="at most 1000")
+
+
 def _background(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not isinstance(value, BackgroundAudioPlayer):
         raise PatterConfigError(f"{attribute.name} must be BackgroundAudioPlayer(…), not {value!r}")
+
+
+def _even(given: Any) -> AgcConfig | None:
+    if given is None or isinstance(given, bool):
+        return AgcConfig() if given else None
+    if not isinstance(given, AgcConfig):
+        raise PatterConfigError(f"agc must be True, False or AgcConfig(…), not {given!r}")
+    return given
 
 
 @attrs.frozen(kw_only=True)
@@ -186,6 +218,11 @@ class Agent:
         handoff_description: what a colleague is told about this agent: when to hand over to it.
         skills: instructions that the model opens when it needs them: a list of :class:`Skill`.
         compaction: when the older part of a long call is summarised for the model.
+        high_pass_hz: take out what lies below this frequency, such as the rumble of a car, before anybody
+            listens to the caller; 100 suits a telephone.
+        audio_filter: somebody else's filter of the caller's sound, against noise: an object with
+            ``open_filter(sample_rate)`` that gives each call one with ``process(pcm)``.
+        agc: bring the caller's voice to one level: ``True``, or an :class:`AgcConfig`.
         background_audio: a sound behind the whole call, softer while the agent speaks: a
             :class:`BackgroundAudioPlayer`.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
@@ -258,6 +295,11 @@ class Agent:
     handoff_description: str = attrs.field(default="", validator=text)
     skills: tuple[Skill, ...] = attrs.field(default=(), converter=check_skills)
     compaction: CompactionConfig | None = attrs.field(default=None, validator=_compaction)
+    high_pass_hz: float | None = attrs.field(default=None, validator=_high_pass)
+    audio_filter: AudioFilterProvider | Opens[AudioFilterProvider] | None = attrs.field(
+        default=None, validator=_provider(AudioFilterProvider, "open_filter(sample_rate)")
+    )
+    agc: AgcConfig | None = attrs.field(default=None, converter=_even)
     background_audio: BackgroundAudioPlayer | None = attrs.field(default=None, validator=_background)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from contextlib import suppress
 from typing import Literal
 
@@ -9,6 +10,7 @@ import trio
 
 from .._actors.accompany import AccompaniedLeg, accompany
 from .._actors.channels import Level, LossySender, open_lossy_channel
+from .._actors.clean import clean
 from .._actors.detect import SpeechEdge, detect
 from .._actors.hear import HearingCounts, hear
 from .._actors.judge import Question, judge
@@ -23,6 +25,7 @@ from .._turns.history import History
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
 from ..abc import (
+    AudioFilterProvider,
     LLMProvider,
     MediaSocket,
     MediaWire,
@@ -230,7 +233,7 @@ class House:
     ) -> None:
         with self._heard:
             await detect(
-                self._frames_in,
+                self._cleaned(),
                 detector,
                 tracker,
                 self._wire.audio,
@@ -239,6 +242,19 @@ class House:
                 lambda edge: self._on_edge(edge, tracker),
                 window,
             )
+
+    def _cleaned(self) -> AsyncIterable[AudioReceived]:
+        agent = self._agent
+        noise = agent.audio_filter
+        assert noise is None or isinstance(noise, AudioFilterProvider), "opened by the session"
+        return clean(
+            self._frames_in,
+            self._wire.audio,
+            self._info.call_id,
+            high_pass_hz=agent.high_pass_hz,
+            audio_filter=noise,
+            agc=agent.agc,
+        )
 
     async def _listen(self, questions: trio.MemorySendChannel[Question], window: SoundWindow | None) -> None:
         def ask(silence: int, words: str) -> None:

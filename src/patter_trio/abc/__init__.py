@@ -34,6 +34,8 @@ from ._carriers import (
     WritesDigits,
 )
 from ._providers import (
+    AudioFilter,
+    AudioFilterProvider,
     BargeInStrategy,
     DetectorThresholds,
     LLMProvider,
@@ -47,6 +49,8 @@ from ._providers import (
 )
 
 __all__ = [
+    "AudioFilter",
+    "AudioFilterProvider",
     "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
