@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from .._actors.record import RecordingPlace
 from .._audio.background import BackgroundAudioPlayer
 from .._audio.inbound import AgcConfig
 from .._text.handoffs import check_handoffs
@@ -40,7 +42,7 @@ __all__ = ["Agent"]
 # Whoever takes a call over takes it over on the line that there is.
 _OF_THE_CALL = (
     *("hooks", "mcp_servers", "compaction"),
-    *("high_pass_hz", "audio_filter", "agc", "background_audio"),
+    *("high_pass_hz", "audio_filter", "agc", "background_audio", "local_recording"),
 )
 
 
@@ -142,6 +144,13 @@ def _high_pass(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
         raise PatterConfigError(f"{attribute.name}={value!r} would take the voice out", hint="at most 1000")
 
 
+def _recording(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if isinstance(value, type) or not (isinstance(value, bool | str | os.PathLike) or callable(value)):
+        raise PatterConfigError(
+            f"{attribute.name}={value!r} is no place for recordings", hint="a folder, True, or a function"
+        )
+
+
 def _background(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not isinstance(value, BackgroundAudioPlayer):
         raise PatterConfigError(f"{attribute.name} must be BackgroundAudioPlayer(…), not {value!r}")
@@ -225,6 +234,9 @@ class Agent:
         agc: bring the caller's voice to one level: ``True``, or an :class:`AgcConfig`.
         background_audio: a sound behind the whole call, softer while the agent speaks: a
             :class:`BackgroundAudioPlayer`.
+        local_recording: write each call to a WAV file of this machine, caller left and agent right as they
+            were heard: a folder for ``<call id>.wav``, ``True`` for ``./recordings``, or a function that gets
+            the :class:`CallInfo` and returns the file, or ``None`` for a call that is not recorded.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -301,6 +313,7 @@ class Agent:
     )
     agc: AgcConfig | None = attrs.field(default=None, converter=_even)
     background_audio: BackgroundAudioPlayer | None = attrs.field(default=None, validator=_background)
+    local_recording: RecordingPlace = attrs.field(default=False, validator=_recording)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 
