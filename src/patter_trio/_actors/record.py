@@ -93,7 +93,7 @@ class Recording:
     """
 
     def __init__(self, path: Path, wire: MediaWire, call_id: str) -> None:
-        self._tape = Tape(wire.audio)
+        self._tape = Tape(wire.audio, trio.current_time())
         self._disk = _Disk(path, wire.audio.sample_rate)
         self._call_id = call_id
         self._scope = trio.CancelScope()
@@ -112,9 +112,10 @@ class Recording:
         self._scope.cancel()
         if not self._warned:
             self._write(self._tape.take(trio.current_time(), everything=True))
-        with trio.CancelScope(shield=True):
-            await self._disk.close()
-        self._judge()
+        if not self._warned:
+            with trio.CancelScope(shield=True):
+                await self._disk.close()
+            self._judge()
         return None if self._warned else self._disk.path
 
     def _write(self, sound: bytes) -> None:
@@ -161,7 +162,8 @@ class _Disk:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._create() as file:
                 writer = WavWriter(file, channels=2, sample_rate=self._sample_rate)
-                while (sound := self._batches.get()) is not None:
+                # Nobody waits any more for one that was too slow.
+                while (sound := self._batches.get()) is not None and not self.failure:
                     writer.append(sound)
         except OSError as error:
             self.failure = f"{self.path}: {error.strerror or error}"

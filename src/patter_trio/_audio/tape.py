@@ -41,10 +41,9 @@ _BURST_SECONDS = 0.03
 
 @attrs.define(eq=False)
 class _Run:
-    """Sound that is played without a gap; ``late`` is how much later than it seemed from here."""
+    """Sound that is played without a gap; ``offset`` leads from our clock to the line, once an echo told."""
 
-    late: float
-    known: bool = False
+    offset: float | None = None
 
 
 @attrs.define(eq=False)
@@ -58,17 +57,12 @@ class _Cut:
 
 @attrs.define(eq=False)
 class _Sent:
-    """A frame that went out: when it would be played if the line had no delay, and what became of it."""
+    """A frame that went out: when, by our clock, it would be played if the line had no delay."""
 
     sound: bytes
     at: float
     run: _Run
     cut: _Cut | None = None
-
-    @property
-    def start(self) -> float:
-        """When it was played, as far as that is known by now."""
-        return self.at + self.run.late
 
 
 class Tape:
@@ -79,14 +73,15 @@ class Tape:
 
     Args:
         audio: the format of the stream.
+        now: when it begins.
     """
 
-    def __init__(self, audio: AudioFormat) -> None:
+    def __init__(self, audio: AudioFormat, now: float) -> None:
         self._audio = audio
         self._rate = audio.sample_rate
-        self._offset: float | None = None
-        self._shift: float | None = None
-        self._seen = 0.0
+        self._offset = -now
+        self._shift = 0.0
+        self._seen = now
         self._latest = 0.0
         self._latest_seen = float("-inf")
         self._left, self._right = bytearray(), bytearray()
@@ -94,7 +89,7 @@ class Tape:
         self._sent: deque[_Sent] = deque()
         self._count = 0
         self._ends = float("-inf")
-        self._run = _Run(0.0)
+        self._run = _Run()
         self._delay: float | None = None
         self._marks: deque[tuple[str, int]] = deque()
         self._cut: _Cut | None = None
@@ -103,11 +98,7 @@ class Tape:
 
     def caller(self, sound: bytes, at: float, now: float) -> None:
         """A frame of the caller's came, spoken ``at`` by the carrier's clock."""
-        if self._offset is None:
-            self._offset = -now
         expected = self._line(now)
-        if self._shift is None:
-            self._shift = expected - at
         place = at + self._shift
         if not expected - _HOLD_SECONDS <= place <= expected + _JUMP_SECONDS:
             self._shift += expected - place
@@ -121,16 +112,11 @@ class Tape:
 
     def sent(self, sound: bytes, now: float) -> None:
         """A frame of the agent's sound went out."""
-        if self._offset is None:
-            self._offset = -now
-        at = self._line(now)
-        if self._ends >= at:
-            at = self._ends
-        else:
-            self._run = _Run(self._delay or 0.0)
-        self._sent.append(_Sent(sound, at, self._run))
+        if self._ends < now:
+            self._run, self._ends = _Run(), now
+        self._sent.append(_Sent(sound, self._ends, self._run))
         self._count += 1
-        self._ends = at + self._audio.seconds_in(len(sound))
+        self._ends += self._audio.seconds_in(len(sound))
 
     def marked(self, name: str) -> None:
         """A mark went out behind what was sent."""
@@ -142,7 +128,7 @@ class Tape:
     def echoed(self, name: str, now: float) -> None:
         """A mark came back."""
         fresh = now - self._latest_seen < _LATE_SECONDS
-        at = self._latest if fresh or self._offset is None else self._line(now)
+        at = self._latest if fresh else self._line(now)
         if self._cut is not None and name == self._cut.barrier:
             self._end_cut(self._cut, at)
             return
@@ -166,7 +152,13 @@ class Tape:
     # --- what follows from it -------------------------------------------------------------------------------
 
     def _line(self, now: float) -> float:
-        return now + (self._offset if self._offset is not None else -now)
+        return now + self._offset
+
+    def _start(self, sent: _Sent) -> float:
+        """When it was played, as far as that is known by now."""
+        if sent.run.offset is not None:
+            return sent.at + sent.run.offset
+        return self._line(sent.at) + (self._delay or 0.0)
 
     def _end_cut(self, cut: _Cut, at: float) -> None:
         self._cut = None
@@ -183,16 +175,18 @@ class Tape:
         if not 0 <= place < len(self._sent):
             return
         last = self._sent[place]
-        late = at - last.at - self._audio.seconds_in(len(last.sound))
-        if self._delay is not None and late > self._delay + _LATE_SECONDS:
+        offset = at - last.at - self._audio.seconds_in(len(last.sound))
+        late = offset - self._offset
+        # Nothing is played before it was sent: such an echo was set free by a clear.
+        if late < -_FRAME_SECONDS or (self._delay is not None and late > self._delay + _LATE_SECONDS):
             return
         self._delay = late if self._delay is None else min(late, self._delay)
         run = last.run
-        if not run.known:
-            run.late, run.known = late, True
-        elif abs(late - run.late) > _FRAME_SECONDS:
+        if run.offset is None:
+            run.offset = offset
+        elif abs(offset - run.offset) > _FRAME_SECONDS:
             # The carrier ran dry in between, or the clocks drift: what follows is later.
-            moved = _Run(late, known=True)
+            moved = _Run(offset)
             for number in range(place + 1, len(self._sent)):
                 if self._sent[number].run is run:
                     self._sent[number].run = moved
@@ -202,16 +196,18 @@ class Tape:
     # --- what is final --------------------------------------------------------------------------------------
 
     def take(self, now: float, *, everything: bool = False) -> bytes:
-        """What can no longer change, or all up to now: linear16, caller left and agent right."""
-        if self._offset is None:
-            return b""
-        until = self._line(now) - (0.0 if everything else _HOLD_SECONDS)
-        while self._sent and self._sent[0].start < until:
+        """What can no longer change, or all up to the caller's last frame: linear16, caller left."""
+        until = self._line(now) - _HOLD_SECONDS
+        if everything:
+            # Where the caller's sound ends they are gone: what was still to be played was not heard.
+            until = (self._written + len(self._left) // 2) / self._rate
+        while self._sent and self._start(self._sent[0]) < until:
             sent = self._sent.popleft()
+            start = self._start(sent)
             # The frame that sounds when a clear comes is played to its end.
-            if sent.cut is None or sent.start <= sent.cut.at + 0.001:
+            if sent.cut is None or start <= sent.cut.at + 0.001:
                 end = self._written + len(self._right) // 2
-                self._put(self._right, max(round(sent.start * self._rate), end), sent.sound)
+                self._put(self._right, max(round(start * self._rate), end), sent.sound)
         count = max(0, round(until * self._rate) - self._written)
         frames = np.zeros((count, 2), "<i2")
         for channel, sound in enumerate((self._left, self._right)):
