@@ -29,7 +29,7 @@ from ..properties.scenarios import Focus, draw_scenario
 from ..properties.staging import play
 from ..properties.test_calls import random_calls, seeds
 from .plain_line import FORMATS, Exchange, KnowingSTT, NoiseTTS, PlainWire, name_of, plain_call
-from .ring import LONG, Rung, agent, ring
+from .ring import LONG, Rung, agent, patter, ring
 from .test_background import hum
 
 FRAME = 160
@@ -213,6 +213,13 @@ def test_a_function_chooses_the_file_or_that_there_is_none(tmp_path: Path) -> No
     assert recorded(lambda info: None).result.recording_path is None
     assert recorded(False).result.recording_path is None
     assert [path.name for path in tmp_path.iterdir()] == ["from +15557654321.wav"]
+
+
+def test_a_session_says_it_for_the_agent_that_it_is_given(tmp_path: Path) -> None:
+    rung = ring(agent(), Caller().waits_for_agent().hangs_up(), local_recording=tmp_path)
+    assert rung.result.recording_path == str(tmp_path / f"{rung.result.call_id}.wav")
+    with pytest.raises(PatterConfigError, match="local_recording needs an agent"):
+        patter().session(None, local_recording=tmp_path)
 
 
 def test_no_file_is_ever_written_over(tmp_path: Path) -> None:
