@@ -107,6 +107,30 @@ def test_an_echo_that_was_held_up_is_not_believed() -> None:
     assert np.flatnonzero(right).tolist() == [9, 10]
 
 
+def test_two_echoes_that_are_late_alike_tell_of_a_carrier_that_had_stopped_to_read() -> None:
+    line = Line()
+    line.passes(10)
+    line.tape.sent(LOUD, line.now)
+    line.tape.marked("1.1")
+    line.passes(1)
+    line.tape.echoed("1.1", line.now)
+    line.passes(4)
+    for name in ("1.2", "1.3"):
+        line.tape.sent(LOUD, line.now)
+        line.tape.marked(name)
+    line.tape.sent(QUIET, line.now)
+    # Nothing is read for a second; then one frame after the other is played.
+    line.passes(50)
+    for name in ("1.2", "1.3"):
+        line.tape.echoed(name, line.now)
+        line.passes(1)
+    line.passes(10)
+    _, right = line.ends()
+    # Of the frame before the first of the two echoes nobody can tell.
+    assert np.flatnonzero(right == loudness(QUIET)).tolist() == [65]
+    assert right[64] == loudness(LOUD)
+
+
 def test_what_was_cleared_before_it_was_played_is_not_on_it() -> None:
     line = Line()
     line.passes(10)

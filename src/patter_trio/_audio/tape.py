@@ -31,6 +31,7 @@ _DRIFT = 0.0005
 # more than a frame changes nothing.
 _LATE_SECONDS = 0.1
 _FRAME_SECONDS = 0.02
+_ALIKE_SECONDS = 0.03
 
 # A carrier that does not answer a clear within this time will not.
 _BARRIER_SECONDS = 1.0
@@ -91,6 +92,7 @@ class Tape:
         self._ends = float("-inf")
         self._run = _Run()
         self._delay: float | None = None
+        self._doubted: tuple[int, float] | None = None
         self._marks: deque[tuple[str, int]] = deque()
         self._cut: _Cut | None = None
 
@@ -171,27 +173,46 @@ class Tape:
 
     def _anchor(self, count: int, at: float) -> None:
         """The first ``count`` frames that were sent had been played by ``at``."""
-        place = count - 1 - (self._count - len(self._sent))
-        if not 0 <= place < len(self._sent):
+        last = self._frame(count)
+        if last is None:
             return
-        last = self._sent[place]
         offset = at - last.at - self._audio.seconds_in(len(last.sound))
         late = offset - self._offset
         # Nothing is played before it was sent: such an echo was set free by a clear.
-        if late < -_FRAME_SECONDS or (self._delay is not None and late > self._delay + _LATE_SECONDS):
+        if late < -_FRAME_SECONDS:
             return
-        self._delay = late if self._delay is None else min(late, self._delay)
+        if self._delay is not None and late > self._delay + _LATE_SECONDS:
+            doubted, self._doubted = self._doubted, (count, offset)
+            if doubted is None or abs(offset - doubted[1]) > _ALIKE_SECONDS:
+                return
+            # Two that are late alike were not held up: the carrier had stopped to read.
+            self._move(*doubted)
+        else:
+            self._doubted = None
+            self._delay = late if self._delay is None else min(late, self._delay)
+        self._move(count, offset)
+
+    def _move(self, count: int, offset: float) -> None:
+        """What follows the first ``count`` frames, or all of their run if none of it was known, is there."""
+        last = self._frame(count)
+        if last is None:
+            return
         run = last.run
         if run.offset is None:
             run.offset = offset
         elif abs(offset - run.offset) > _FRAME_SECONDS:
             # The carrier ran dry in between, or the clocks drift: what follows is later.
             moved = _Run(offset)
-            for number in range(place + 1, len(self._sent)):
+            for number in range(count - self._count, 0):
                 if self._sent[number].run is run:
                     self._sent[number].run = moved
             if self._run is run:
                 self._run = moved
+
+    def _frame(self, count: int) -> _Sent | None:
+        """The last of the first ``count`` frames, unless it is final."""
+        place = count - 1 - (self._count - len(self._sent))
+        return self._sent[place] if 0 <= place < len(self._sent) else None
 
     # --- what is final --------------------------------------------------------------------------------------
 
