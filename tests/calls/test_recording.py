@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -182,11 +184,12 @@ def test_any_call_on_a_bad_line_is_recorded_to_the_lines_own_jitter(
     assert found.missing + found.extra <= 8, scenario
 
 
-class _quiet:  # noqa: N801
-    def __enter__(self) -> None:
-        logging.disable(logging.CRITICAL)
-
-    def __exit__(self, *_: object) -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
         logging.disable(logging.NOTSET)
 
 

@@ -67,7 +67,7 @@ class _Sent:
 
 
 class Tape:
-    """Both sides of one call on one time line, which begins with the caller's first frame; pure.
+    """Both sides of one call on one time line, which begins when its stream does; pure.
 
     Times that are passed in are those of any steady clock. What is final can be taken away piece by piece:
     no more than some seconds are kept.
