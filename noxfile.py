@@ -67,6 +67,12 @@ def _bench(session: nox.Session, script: str, extras: str = "demo") -> None:
 
 
 @nox.session
+def bench_audio_chain(session: nox.Session) -> None:
+    """What formats, filters, background and recording cost per frame: -- --seconds N --json FILE."""
+    _bench(session, "audio_chain")
+
+
+@nox.session
 def bench_barge_in(session: nox.Session) -> None:
     """Barge-in latency over loopback sockets: -- --calls N --json FILE."""
     _bench(session, "barge_in")

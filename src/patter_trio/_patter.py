@@ -31,6 +31,10 @@ _log = logging.getLogger("patter_trio")
 _SESSION_OPTIONS = {field.name for field in attrs.fields(SessionSettings)}
 
 
+# Settings of the agent that may be given along with it.
+_AGENT_OPTIONS = ("on_message", "local_recording")
+
+
 class Patter:
     """A phone number and the carrier behind it.
 
@@ -86,21 +90,22 @@ class Patter:
         """A running session for the length of an ``async with`` block.
 
         Options are those of :class:`SessionSettings` (``port``, ``host``, ``tunnel``, ``max_calls``,
-        ``drain_seconds``, ``on_call_start`` …) and ``on_message``, which answers for an agent that has no
-        model.
+        ``drain_seconds``, ``on_call_start`` …) and, for the agent that is given, ``on_message``, which
+        answers where it has no model, and ``local_recording``, where its calls are recorded.
 
         Raises:
             PatterConfigError: an option is unknown, or the agent cannot take calls.
             PatterConnectionError: the port cannot be bound.
         """
-        on_message = options.pop("on_message", None)
+        ours = {name: options.pop(name, None) for name in _AGENT_OPTIONS}
+        ours = {name: value for name, value in ours.items() if value is not None}
         unknown = options.keys() - (_SESSION_OPTIONS - {"carrier", "phone_number", "webhook_url"})
         if unknown:
             raise PatterConfigError(f"a session has no option {', '.join(sorted(unknown))}")
-        if on_message is not None:
+        if ours:
             if agent is None:
-                raise PatterConfigError("on_message needs an agent to speak for")
-            agent = attrs.evolve(agent, on_message=on_message)
+                raise PatterConfigError(f"{' and '.join(ours)} needs an agent to be used for")
+            agent = attrs.evolve(agent, **ours)
         agent = _with_a_model(agent)
         options.setdefault("tunnel", self._tunnel)
         options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))

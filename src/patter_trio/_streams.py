@@ -96,7 +96,7 @@ class Streams:
             try:
                 async with trio.open_nursery() as nursery:
                     if self._office.settings.recording and line.history is None:
-                        nursery.start_soon(self._record, line)
+                        nursery.start_soon(self._record, call)
                     result = await call.run(socket, wire)
                     nursery.cancel_scope.cancel()
             finally:
@@ -170,13 +170,12 @@ class Streams:
             outgoing.wake()
         return call
 
-    async def _record(self, line: Line) -> None:
+    async def _record(self, call: Call) -> None:
         """Has the carrier record a call, which does not wait for that."""
-        assert self._office.live is not None
         try:
-            await self._office.live.start_recording(line.info.call_id, self._switchboard.links(line))
+            await call.control.record()
         except PatterError as error:
-            _log.error("call %s is not recorded: %s", line.info.call_id, error)
+            _log.error("call %s is not recorded: %s", call.call_id, error)
 
     async def tell_recording(self, line: Line, saved: RecordingSaved) -> None:
         self.recordings.append(saved)

@@ -13,7 +13,7 @@ import trio
 from patter_trio import Agent, Patter, Session
 from patter_trio._wire.twilio import TwilioWire
 from patter_trio.abc import WebhookRequest
-from patter_trio.errors import PatterError, ProviderError
+from patter_trio.errors import PatterError, ProviderError, SignatureError
 from patter_trio.events import CallInfo
 from patter_trio.telephony import (
     CallAnswered,
@@ -39,7 +39,8 @@ from .ring import NUMBER, URL
 
 ACCOUNT = "AC" + "0" * 31 + "1"
 THEM = "+15557654321"
-FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+SIGNED = {"X-Paper": "signed"}
+FORM = {"Content-Type": "application/x-www-form-urlencoded", **SIGNED}
 
 Callee = Callable[["Dialled"], Awaitable[None]]
 """What happens at the other side of one call."""
@@ -81,7 +82,7 @@ class Dialled:
 
     async def stream(self, stream: StreamOrder, script: Caller) -> None:
         """Opens this media stream and follows a script on it."""
-        async with self.carrier.line.open_media(stream.url, {}) as socket:
+        async with self.carrier.line.open_media(stream.url, SIGNED) as socket:
             far = TwilioFarWire("MZ" + self.call_id[2:], call_sid=self.call_id, account_sid=ACCOUNT)
             self.leg = MediaLeg(socket, far, LineConditions(), 1.0, parameters=stream.parameters)
             self.ear = self.leg.phone.ear
@@ -108,7 +109,8 @@ class Exchange:
     # --- settings -------------------------------------------------------------------------------------------
 
     def verify(self, request: WebhookRequest) -> None:
-        pass
+        if "x-paper" not in {name.lower() for name in request.headers}:
+            raise SignatureError("nobody signed this")
 
     def read_notice(self, what: str, request: WebhookRequest) -> Notice | None:
         return self.told[int(dict(request.form)["n"])]

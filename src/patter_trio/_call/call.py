@@ -12,6 +12,7 @@ import trio
 from .._actors.channels import open_lossy_channel
 from .._actors.hear import HearingCounts
 from .._actors.observe import Listener, Reporter, WallClock, observe
+from .._actors.record import open_recording
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
 from .._turns.history import History, HistoryEntry
@@ -56,6 +57,7 @@ class CallResult:
     ``reason`` says which. A call of ours may also meet a machine (``voicemail``), or not be taken at all.
     ``transcript`` holds what was said and *heard*; ``history`` also what was cut. ``status`` is how the
     carrier says that the call ended, ``answered_by`` who it says picked up, where it was asked to say so.
+    ``recording_path`` is the file of ``local_recording``, closed and complete.
     """
 
     call_id: str
@@ -72,6 +74,7 @@ class CallResult:
     status: EndedAs = "completed"
     answered_by: Verdict | None = None
     message_left: bool = False
+    recording_path: str | None = None
 
     @property
     def metrics(self) -> tuple[TurnMetrics, ...]:
@@ -235,11 +238,14 @@ class Call:
                 audience.start_soon(observe, events, tuple(self._listeners))
             self._report.agent_state = "idle"
             self._report.tell(CallAccepted, info=self.info)
+            recording = open_recording(self.agent.local_recording, self.info, wire)
+            if recording is not None:
+                audience.start_soon(recording.run)
             house = House(
                 self.info,
                 self.agent,
                 socket,
-                wire,
+                wire if recording is None else recording.wire,
                 ticker=self._ticker,
                 report=self._report,
                 control=self._control,
@@ -260,14 +266,28 @@ class Call:
                     reason = "drained"
                 if fault is None and reason == "error":
                     fault = _unexpected(sys.exception())
-                self._finish(reason, fault, trio.current_time() - started, house)
+                duration = trio.current_time() - started
+                path = None
+                if recording is not None:
+                    # The caller is not kept on the line by a disk.
+                    with trio.CancelScope(shield=True):
+                        await socket.aclose()
+                    path = await recording.finish()
+                self._finish(reason, fault, duration, house, None if path is None else str(path))
                 # The caller does not wait on an open line until everybody was told.
                 audience.cancel_scope.deadline = trio.current_time() + _LISTENERS_SECONDS
                 await socket.aclose()
         assert self._result is not None
         return self._result
 
-    def _finish(self, reason: EndReason, fault: PatterError | None, duration: float, house: House) -> None:
+    def _finish(
+        self,
+        reason: EndReason,
+        fault: PatterError | None,
+        duration: float,
+        house: House,
+        recording_path: str | None,
+    ) -> None:
         counts = attrs.asdict(self._counts)
         counts.pop("last_error")
         counts["events_dropped"] = self._report.dropped
@@ -290,6 +310,7 @@ class Call:
             preemption=house.preemption_counts,
             answered_by=verdict,
             message_left=self._screening is not None and self._screening.message_left,
+            recording_path=recording_path,
         )
         _log.info("call %s ended: %s after %.1f s", self.call_id, reason, duration)
         self._report.tell(

@@ -301,6 +301,10 @@ class CallControl:
                 or not up yet.
         """
         self._up("it cannot be recorded")
+        return await self.record()
+
+    async def record(self) -> str:
+        """As :meth:`start_recording`, also while the call is not up yet."""
         carrier = self._able("recorded")
         async with self._recorder:
             if not self._recording:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from typing import Literal
 
 import trio
 
+from .._actors.accompany import AccompaniedLeg, accompany
 from .._actors.channels import Level, LossySender, open_lossy_channel
+from .._actors.clean import clean
 from .._actors.detect import SpeechEdge, detect
 from .._actors.hear import HearingCounts, hear
 from .._actors.judge import Question, judge
@@ -22,6 +25,7 @@ from .._turns.keys import KeyCollector, KeyPresses
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
 from ..abc import (
+    AudioFilterProvider,
     LLMProvider,
     MediaSocket,
     MediaWire,
@@ -134,7 +138,8 @@ class House:
         self._keys = Level(KeyPresses())
         self._gone = Level(False)
         self._line = trio.CancelScope()
-        self._leg = Leg(socket, wire)
+        self._ticker = ticker
+        self._leg = _open_leg(agent, socket, wire)
         self._ending: EndReason = "agent_hung_up"
         self._frames: LossySender[AudioReceived]
         self._hearing: LossySender[HearingItem]
@@ -198,6 +203,8 @@ class House:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._leg.write)
+            if isinstance(self._leg, AccompaniedLeg):
+                nursery.start_soon(accompany, self._leg, self._ticker)
             nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
             self._start_ears(nursery)
             nursery.start_soon(self._toolbox.run)
@@ -279,7 +286,7 @@ class House:
     ) -> None:
         with self._heard:
             await detect(
-                Muffled(self._frames_in, self._running.muted, self._wire.audio),
+                self._cleaned(),
                 detector,
                 tracker,
                 self._wire.audio,
@@ -288,6 +295,19 @@ class House:
                 lambda edge: self._on_edge(edge, tracker),
                 window,
             )
+
+    def _cleaned(self) -> AsyncIterable[AudioReceived]:
+        agent = self._agent
+        noise = agent.audio_filter
+        assert noise is None or isinstance(noise, AudioFilterProvider), "opened by the session"
+        return clean(
+            Muffled(self._frames_in, self._running.muted, self._wire.audio),
+            self._wire.audio,
+            self._info.call_id,
+            high_pass_hz=agent.high_pass_hz,
+            audio_filter=noise,
+            agc=agent.agc,
+        )
 
     async def _listen(self, questions: trio.MemorySendChannel[Question], window: SoundWindow | None) -> None:
         def ask(silence: int, words: str) -> None:
@@ -370,3 +390,10 @@ class House:
             await trio.sleep(_GOODBYE_SECONDS)
         self._ending = "max_duration"
         scope.cancel()
+
+
+def _open_leg(agent: Agent, socket: MediaSocket, wire: MediaWire) -> Leg:
+    if agent.background_audio is None:
+        return Leg(socket, wire)
+    bed = agent.background_audio.open_bed(wire.audio)
+    return AccompaniedLeg(socket, wire, bed, agent.playout_lead_ms / 1000)

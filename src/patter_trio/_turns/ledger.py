@@ -89,6 +89,7 @@ class Ledger:
         self._echoes = False
         self._out = 0
         self._plays_until = 0.0
+        self._before: list[tuple[int, float]] = []
         self._cut_at: int | None = None
         self._barrier = ""
         self._cleared_at = 0.0
@@ -126,12 +127,24 @@ class Ledger:
         self.synthesised = self._out = self.sent
         self._spans = [span for span in self._spans if span.start < self.sent]
 
-    def send(self, samples: int, now: float) -> None:
-        """Sound went out to the carrier, which plays it after what it already holds."""
+    def send(self, samples: int, now: float, busy_until: float = 0.0) -> None:
+        """Sound went out to the carrier, which plays it after what it already holds.
+
+        Until ``busy_until`` it plays what is none of this turn's.
+        """
+        begins = max(self._plays_until, now, busy_until)
+        if begins > self._plays_until:
+            self._break_off(now, everything=begins <= now)
         self._out += samples
         # The last frame is filled up with silence that nobody synthesised.
         self.sent = min(self._out, self.synthesised)
-        self._plays_until = max(self._plays_until, now) + samples / self._rate
+        self._plays_until = begins + samples / self._rate
+
+    def _break_off(self, now: float, *, everything: bool) -> None:
+        """Another sound lies between what was sent and what will be; ``everything`` was played by now."""
+        self._before.append((self._out, self._plays_until))
+        while self._before and (everything or (len(self._before) > 1 and self._before[1][1] <= now)):
+            self._before.pop(0)
 
     def mark(self) -> str:
         """A mark goes out behind all that was sent; returns its name."""
@@ -233,7 +246,8 @@ class Ledger:
 
     def _played(self, now: float) -> int:
         """How far the carrier can have got if it plays what it gets without delay."""
-        return min(self.sent, self._out - max(0, round((self._plays_until - now) * self._rate)))
+        runs = [*self._before, (self._out, self._plays_until)]
+        return min(self.sent, max(out - max(0, round((until - now) * self._rate)) for out, until in runs))
 
     @property
     def written(self) -> int:

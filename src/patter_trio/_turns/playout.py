@@ -86,15 +86,19 @@ class Playout:
         """Whether everything there will ever be has been sent."""
         return self._finished and self.idle
 
-    def due(self, now: float) -> Iterator[tuple[bytes, str | None]]:
-        """What to send at ``now``: frames, each with the name of a mark to send behind it or ``None``."""
+    def due(self, now: float, busy_until: float = 0.0) -> Iterator[tuple[bytes, str | None]]:
+        """What to send at ``now``: frames, each with the name of a mark to send behind it or ``None``.
+
+        Until ``busy_until`` the carrier plays what was not sent by this turn.
+        """
         ledger = self._ledger
         # Half a frame of tolerance absorbs the jitter of the ticker, so that the pace is a frame a tick.
-        while len(self._queue) >= self._frame and ledger.plays_until - now < self._lead - FRAME_SECONDS / 2:
+        room = self._lead - FRAME_SECONDS / 2
+        while len(self._queue) >= self._frame and max(ledger.plays_until, busy_until) - now < room:
             fresh = ledger.plays_until <= now
             frame = bytes(self._queue[: self._frame])
             del self._queue[: self._frame]
-            ledger.send(self._samples, now)
+            ledger.send(self._samples, now, busy_until)
             self._since_mark += FRAME_SECONDS
             mark = None
             if fresh or self._since_mark >= _MARK_EVERY or self.sent_all:

@@ -35,6 +35,8 @@ from ._carriers import (
     WritesDigits,
 )
 from ._providers import (
+    AudioFilter,
+    AudioFilterProvider,
     BargeInStrategy,
     DetectorThresholds,
     LLMProvider,
@@ -48,6 +50,8 @@ from ._providers import (
 )
 
 __all__ = [
+    "AudioFilter",
+    "AudioFilterProvider",
     "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
