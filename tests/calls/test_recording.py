@@ -17,7 +17,7 @@ import pytest
 import trio
 from hypothesis import given
 
-from patter_trio import PatterConfigError
+from patter_trio import CallResult, PatterConfigError
 from patter_trio._actors import record
 from patter_trio._actors.record import TapedWire, open_recording
 from patter_trio._audio import g711
@@ -25,13 +25,13 @@ from patter_trio._audio.tape import Tape
 from patter_trio._audio.wav import WavWriter, read_wav
 from patter_trio.abc import WritesDigits
 from patter_trio.events import CallInfo
-from patter_trio.testing import Caller, Ear, LineConditions, ScriptedLLM, WordReader
+from patter_trio.testing import Caller, Ear, LineConditions, MemoryLine, ScriptedLLM, WordReader, run_virtual
 
 from ..properties.scenarios import Focus, draw_scenario
 from ..properties.staging import play
 from ..properties.test_calls import random_calls, seeds
 from .plain_line import FORMATS, Exchange, KnowingSTT, NoiseTTS, PlainWire, name_of, plain_call
-from .ring import LONG, Rung, agent, patter, ring
+from .ring import LONG, URL, Rung, agent, patter, ring, twilio
 from .test_background import hum
 
 FRAME = 160
@@ -256,6 +256,23 @@ def test_who_is_told_of_the_end_is_told_of_the_file(tmp_path: Path) -> None:
     rung = ring(who, Caller().waits_for_agent().waits(1).hangs_up(), on_call_end=on_call_end)
     (end,) = told
     assert end["seconds"] == pytest.approx(rung.outcome.ear.now, abs=0.05)
+
+
+def test_a_call_that_is_cancelled_leaves_a_whole_file(tmp_path: Path) -> None:
+    """The session is cancelled in mid-sentence: nothing waits any more, and yet the file is closed."""
+
+    async def main() -> list[CallResult]:
+        who = agent(first_message=LONG, local_recording=tmp_path)
+        with trio.move_on_after(3.0):
+            async with patter().session(who, port=None) as session:
+                await twilio().call(MemoryLine(session.app, URL), Caller().waits(60).hangs_up())
+        return list(session.results)
+
+    (result,) = run_virtual(main, seed=1)
+    assert result.reason == "drained"
+    (left, right), _ = read_wav(str(result.recording_path))
+    assert len(left) / 16000 == pytest.approx(3.0, abs=0.1)
+    assert len(places(g711.linear_to_mulaw(right))) > 100
 
 
 # --- when the disk will not ---------------------------------------------------------------------------------
