@@ -12,6 +12,10 @@ Importing this loads no vendor's library and no model.
 
 from __future__ import annotations
 
+from ._audio.background import AudioConfig, BackgroundAudioPlayer
+from ._audio.clips import BuiltinAudioClip
+from ._audio.inbound import AgcConfig
+from ._audio.mix import mix_pcm
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
@@ -89,12 +93,16 @@ from .vad import EnergyVAD, SileroVAD
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgcConfig",
     "Agent",
     "AllProvidersFailedError",
     "AnthropicLLM",
+    "AudioConfig",
     "AudioFormat",
     "AuthenticationError",
     "BackchannelStrategy",
+    "BackgroundAudioPlayer",
+    "BuiltinAudioClip",
     "Call",
     "CallControl",
     "CallInfo",
@@ -174,6 +182,7 @@ __all__ = [
     "filter_for_tts",
     "filter_markdown",
     "guardrail",
+    "mix_pcm",
     "openclaw_post_call_notifier",
     "serve",
     "session",
