@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -189,6 +190,25 @@ class Session:
         if wait:
             await outgoing.wait_ended()
         return outgoing
+
+    async def save_recording(self, saved: RecordingSaved, path: str | os.PathLike[str]) -> None:
+        """Fetches a recording of the carrier's into a file, which is there when it is complete.
+
+        Raises:
+            PatterError: there is none, or the carrier refuses or cannot be reached.
+            OSError: the file cannot be written.
+        """
+        if self._office.live is None:
+            raise PatterConfigError("a session without a carrier has no recordings")
+        part = trio.Path(f"{os.fspath(path)}.part")
+        try:
+            async with self._office.live.fetch_recording(saved) as pieces, await part.open("wb") as file:
+                async for piece in pieces:
+                    await file.write(piece)
+            await part.replace(path)
+        finally:
+            with trio.CancelScope(shield=True):
+                await part.unlink(missing_ok=True)
 
     # --- what the server asks -------------------------------------------------------------------------------
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
 import trio
 
 from patter_trio import Agent, Call, Session
-from patter_trio.errors import ProviderError
+from patter_trio.errors import PatterConnectionError, ProviderError
 from patter_trio.events import CallInfo
 from patter_trio.telephony import (
     CallOffered,
@@ -257,6 +259,41 @@ def test_every_call_is_recorded_where_that_was_asked_for_and_the_recording_is_to
     exchange = house(body, agent(), recording=True, on_recording=told.append)
     assert ("record", f"CA{1:032x}") in [asked[:2] for asked in exchange.asked]
     assert [saved.recording_id for saved in told] == ["RE1"]
+
+
+async def test_a_recording_is_fetched_into_a_file(tmp_path: Path) -> None:
+    saved = RecordingSaved("CA1", "RE1", "https://recordings.example.test/RE1")
+
+    class Archive(Exchange):
+        breaks = False
+
+        @asynccontextmanager
+        async def fetch_recording(self, saved: RecordingSaved) -> AsyncIterator[AsyncIterator[bytes]]:
+            yield Pieces([b"RIFF", b"data"], self.breaks)
+
+    exchange = Archive()
+    async with open_house(exchange, agent()) as session:
+        await session.save_recording(saved, tmp_path / "call.wav")
+        assert (tmp_path / "call.wav").read_bytes() == b"RIFFdata"
+        exchange.breaks = True
+        with pytest.raises(PatterConnectionError):
+            await session.save_recording(saved, tmp_path / "other.wav")
+    assert [path.name for path in tmp_path.iterdir()] == ["call.wav"], "no half of a recording is left"
+
+
+class Pieces:
+    def __init__(self, pieces: list[bytes], breaks: bool) -> None:
+        self.pieces, self.breaks = pieces, breaks
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self.pieces:
+            return self.pieces.pop(0)
+        if self.breaks:
+            raise PatterConnectionError("gone")
+        raise StopAsyncIteration
 
 
 def test_w22_nothing_is_recorded_unless_it_was_asked_for() -> None:
