@@ -278,7 +278,8 @@ async def test_a_recording_is_fetched_into_a_file(tmp_path: Path) -> None:
         exchange.breaks = True
         with pytest.raises(PatterConnectionError):
             await session.save_recording(saved, tmp_path / "other.wav")
-    assert [path.name for path in tmp_path.iterdir()] == ["call.wav"], "no half of a recording is left"
+    left = await trio.to_thread.run_sync(lambda: [path.name for path in tmp_path.iterdir()])
+    assert left == ["call.wav"], "no half of a recording is left"
 
 
 class Pieces:
