@@ -36,7 +36,7 @@ from ._turns.history import HistoryEntry, UsedTool
 from ._turns.latency import LatencyBreakdown, TurnMetrics
 from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
-from .carriers import Twilio
+from .carriers import Plivo, Twilio
 from .errors import (
     AllProvidersFailedError,
     AuthenticationError,
@@ -148,6 +148,7 @@ __all__ = [
     "PatterDeprecationWarning",
     "PatterError",
     "PipelineHooks",
+    "Plivo",
     "PortLimits",
     "PreemptionCounts",
     "ProviderError",
