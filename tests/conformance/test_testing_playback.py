@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from patter_trio.testing import LineConditions, speak_words
 from patter_trio.testing.playback import PlaybackBuffer
 from patter_trio.testing.received import ReceivedStream
+from patter_trio.testing.twilio_wire import TwilioFarWire
 
 from .toy_agent import message
 
 VECTORS = json.loads((Path(__file__).parents[1] / "vectors" / "twilio.json").read_text())
 SID = "MZ" + "0" * 31 + "1"
+FAR = TwilioFarWire(SID, call_sid="CA" + "0" * 32, account_sid="AC" + "0" * 32)
 LOUD = b"\x00" * 160
 
 
@@ -84,7 +86,7 @@ def media(sound: bytes, sid: str = SID) -> str:
 
 
 def started() -> ReceivedStream:
-    stream = ReceivedStream(SID)
+    stream = ReceivedStream(FAR)
     stream.started = True
     return stream
 
@@ -144,7 +146,7 @@ def test_more_than_ten_minutes_are_noticed_once() -> None:
 
 
 def test_audio_before_the_start_is_a_violation() -> None:
-    stream = ReceivedStream(SID)
+    stream = ReceivedStream(FAR)
     stream.take(media(LOUD), 0.0)
     assert kinds(stream) == ["message before start"]
 

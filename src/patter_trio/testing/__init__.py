@@ -20,15 +20,22 @@ real time over sockets (:class:`LoopbackLine`)::
 :mod:`patter_trio.testing.checks` holds conformance checks for your own providers.
 """
 
-from .account import RestCall, RestFault, RestReply, RestRequest, TwilioAccount
+from .account import RestCall, TwilioAccount
 from .caller import Caller, CallerVoice
 from .carrier import SimulatedTwilio
 from .conditions import LineConditions, MarksAtClear
+from .detection import MachineDetection
 from .ear import Ear, Span
+from .exchange import Exchange, Skin, Vendor, open_exchange
+from .farwire import FarWire
+from .legs import Leg
 from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
 from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
+from .post import Delivery, Post, Webhook, WebhookFault
+from .recordings import Recording
 from .rest import RestServer, open_rest
+from .restapi import RestApi, RestFault, RestReply, RestRequest, RestTransport
 from .scripted import (
     LLMRequest,
     Reply,
@@ -40,43 +47,75 @@ from .scripted import (
     ToolUse,
 )
 from .simulate import run_virtual
+from .subscribers import (
+    AnsweringMachine,
+    Busy,
+    Declines,
+    Fax,
+    NoAnswer,
+    Person,
+    Subscriber,
+    Unreachable,
+)
 from .wordsound import HeardWord, WordReader, speak_words
 
 __all__ = [
+    "AnsweringMachine",
     "BargeInLatency",
+    "Busy",
     "CallOutcome",
     "Caller",
     "CallerVoice",
+    "Declines",
+    "Delivery",
     "Ear",
+    "Exchange",
+    "FarWire",
+    "Fax",
     "HeardWord",
     "LLMRequest",
+    "Leg",
     "Line",
     "LineConditions",
     "LogEntry",
     "LoopbackLine",
+    "MachineDetection",
     "MarksAtClear",
     "MemoryLine",
+    "NoAnswer",
+    "Person",
+    "Post",
+    "Recording",
     "Reply",
     "ReplyLatency",
+    "RestApi",
     "RestCall",
     "RestFault",
     "RestReply",
     "RestRequest",
     "RestServer",
+    "RestTransport",
     "ScriptedLLM",
     "ScriptedSTT",
     "ScriptedTTS",
     "ScriptedTurnDetector",
     "ScriptedVAD",
     "SimulatedTwilio",
+    "Skin",
     "Span",
     "StepRecord",
+    "Subscriber",
     "ToolUse",
     "TwilioAccount",
+    "Unreachable",
     "UpgradeRefusedError",
     "Utterance",
+    "Vendor",
     "Violation",
+    "Webhook",
+    "WebhookFault",
     "WordReader",
+    "open_exchange",
     "open_rest",
     "run_virtual",
     "speak_words",

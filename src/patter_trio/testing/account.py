@@ -4,101 +4,21 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode
-from collections import deque
 from collections.abc import Mapping
-from typing import Any, Literal
-from urllib.parse import parse_qsl, urlsplit
+from typing import Any
+from urllib.parse import urlsplit
 
 import attrs
 import trio
 
 from .._wire.twiml import Answer, DialAnswer, HangUp, StreamAnswer, parse_answer
-from ..errors import PatterConfigError, RemoteProtocolError
+from ..errors import RemoteProtocolError
+from .restapi import RestApi, RestReply, RestRequest
 
-__all__ = ["RestCall", "RestFault", "RestReply", "RestRequest", "TwilioAccount"]
+__all__ = ["REFUSALS", "RestCall", "TwilioAccount", "is_known", "json_reply", "refusal"]
 
 _FORM = "application/x-www-form-urlencoded"
 _LONGEST_TWIML = 4000
-_NAMES = (
-    "unauthorized",
-    "not_found",
-    "not_in_progress",
-    "too_many",
-    "server_error",
-    "garbage",
-    "hangs",
-    "cuts",
-)
-
-
-@attrs.frozen
-class RestRequest:
-    """A request that came to the REST API; header names are in lower case."""
-
-    method: str
-    target: str
-    headers: Mapping[str, str] = attrs.field(repr=False)
-    body: bytes = b""
-
-    @property
-    def form(self) -> dict[str, str]:
-        """The parameters."""
-        return dict(parse_qsl(self.body.decode(errors="replace"), keep_blank_values=True))
-
-
-@attrs.frozen
-class RestReply:
-    """What the REST API answers; ``conduct`` is ``"hangs"`` or ``"cuts"`` where it does not."""
-
-    status: int = 200
-    body: bytes = b""
-    headers: Mapping[str, str] = attrs.field(factory=dict[str, str])
-    conduct: Literal["answers", "hangs", "cuts"] = "answers"
-
-
-@attrs.frozen
-class RestFault:
-    """What goes wrong with one request.
-
-    Args:
-        reply: what is answered instead, or how it is not.
-        is_carried_out: whether the request takes effect all the same: the answer is what is lost.
-    """
-
-    reply: RestReply
-    is_carried_out: bool = False
-
-    @classmethod
-    def named(cls, name: str, *, is_carried_out: bool = False) -> RestFault:
-        """A fault that is often wanted.
-
-        Args:
-            name: ``unauthorized``, ``not_found``, ``not_in_progress``, ``too_many`` (try again in 7 s),
-                ``server_error``, ``garbage`` (a page with status 200), ``hangs`` (no answer ever) or ``cuts``
-                (the connection ends instead).
-            is_carried_out: as above.
-
-        Raises:
-            PatterConfigError: none has this name.
-        """
-        match name:
-            case "unauthorized":
-                reply = _refusal(401, 20003, "Authenticate")
-            case "not_found":
-                reply = _refusal(404, 20404, "The requested resource was not found")
-            case "not_in_progress":
-                reply = _refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
-            case "too_many":
-                reply = attrs.evolve(_refusal(429, 20429, "Too Many Requests"), headers={"Retry-After": "7"})
-            case "server_error":
-                reply = RestReply(503, b"<html>upstream</html>", {"Content-Type": "text/html"})
-            case "garbage":
-                reply = RestReply(200, b"<html>sign in</html>", {"Content-Type": "text/html"})
-            case "hangs" | "cuts":
-                reply = RestReply(conduct=name)
-            case _:
-                raise PatterConfigError(f"no fault is called {name!r}", hint=", ".join(_NAMES))
-        return cls(reply, is_carried_out)
 
 
 @attrs.define(eq=False)
@@ -124,7 +44,7 @@ class RestCall:
         return last.number if isinstance(last, DialAnswer) else ""
 
 
-class TwilioAccount:
+class TwilioAccount(RestApi):
     """Answers requests to ``/2010-04-01/Accounts/{account_sid}/Calls/{CallSid}.json`` as Twilio does.
 
     Pure: bytes in, bytes out. :func:`~patter_trio.testing.rest.open_rest` puts it behind a socket.
@@ -136,70 +56,46 @@ class TwilioAccount:
     """
 
     def __init__(self, account_sid: str, auth_token: str, api_keys: Mapping[str, str] | None = None) -> None:
+        super().__init__()
         self.account_sid = account_sid
         self.calls: dict[str, RestCall] = {}
-        self.requests: list[RestRequest] = []
         self._passwords = {account_sid: auth_token, **(api_keys or {})}
-        self._faults: deque[RestFault] = deque()
 
     def begin(self, call_sid: str, caller: str = "+15557654321", callee: str = "+15550001234") -> RestCall:
         """A call is up; it can be acted on until somebody sets its ``status`` to one that is over."""
         call = self.calls[call_sid] = RestCall(call_sid, caller, callee)
         return call
 
-    def fail(self, *faults: RestFault | str) -> None:
-        """What goes wrong with the next requests, one each; see :meth:`RestFault.named`."""
-        self._faults.extend(RestFault.named(each) if isinstance(each, str) else each for each in faults)
-
-    def answer(self, request: RestRequest) -> RestReply:
-        """Carries a request out, or not, and answers it."""
-        self.requests.append(request)
-        if not self._faults:
-            return self._carry_out(request)
-        fault = self._faults.popleft()
-        if fault.is_carried_out:
-            self._carry_out(request)
-        return fault.reply
-
-    def _carry_out(self, request: RestRequest) -> RestReply:
-        user = self._user(request)
-        if user is None:
-            return _refusal(401, 20003, "Authenticate")
+    def carry_out(self, request: RestRequest) -> RestReply:
+        """Acts on a call."""
+        if not is_known(request, self._passwords):
+            return refusal(401, 20003, "Authenticate")
         path = urlsplit(request.target).path
         prefix, suffix = f"/2010-04-01/Accounts/{self.account_sid}/Calls/", ".json"
         call = self.calls.get(path[len(prefix) : -len(suffix)])
         if call is None or not path.startswith(prefix) or not path.endswith(suffix):
-            return _refusal(404, 20404, f"The requested resource {path} was not found")
+            return refusal(404, 20404, f"The requested resource {path} was not found")
         if request.method == "GET":
             return self._described(call)
         if request.method != "POST":
-            return _refusal(405, 20004, "Method not allowed")
+            return refusal(405, 20004, "Method not allowed")
         if request.headers.get("content-type", "").partition(";")[0].strip() != _FORM:
-            return _refusal(415, 20001, "Unsupported media type")
+            return refusal(415, 20001, "Unsupported media type")
         return self._change(call, request.form)
-
-    def _user(self, request: RestRequest) -> str | None:
-        scheme, _, coded = request.headers.get("authorization", "").partition(" ")
-        try:
-            user, _, password = b64decode(coded, validate=True).decode().partition(":")
-        except ValueError:
-            return None
-        known = scheme.lower() == "basic" and self._passwords.get(user) == password
-        return user if known else None
 
     def _change(self, call: RestCall, form: Mapping[str, str]) -> RestReply:
         if call.status != "in-progress":
-            return _refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
+            return refusal(400, 21220, "Call is not in-progress. Cannot redirect.")
         document, status = form.get("Twiml"), form.get("Status")
         if (document is None) == (status is None) or "Url" in form:
-            return _refusal(400, 21200, "A simulated call is changed by either Twiml or Status")
+            return refusal(400, 21200, "A simulated call is changed by either Twiml or Status")
         if document is None:
             if status not in ("completed", "canceled"):
-                return _refusal(400, 21200, f"Invalid Status: {status}")
+                return refusal(400, 21200, f"Invalid Status: {status}")
             # Twilio ignores a cancellation of a call that was answered.
             return self._end(call, HangUp()) if status == "completed" else self._described(call)
         if len(document) > _LONGEST_TWIML:
-            return _refusal(400, 21200, "Twiml is too long")
+            return refusal(400, 21200, "Twiml is too long")
         try:
             answer = parse_answer(document)
         except RemoteProtocolError as error:
@@ -207,7 +103,7 @@ class TwilioAccount:
             call.unusable = str(error)
             return self._end(call, HangUp())
         if isinstance(answer, StreamAnswer):
-            return _refusal(400, 21200, "A simulated call does not begin a second stream")
+            return refusal(400, 21200, "A simulated call does not begin a second stream")
         if not isinstance(answer, DialAnswer):
             return self._end(call, answer)
         call.instructions.append(answer)
@@ -221,7 +117,7 @@ class TwilioAccount:
         return self._described(call)
 
     def _described(self, call: RestCall) -> RestReply:
-        return _json(
+        return json_reply(
             200,
             {
                 "sid": call.sid,
@@ -244,10 +140,30 @@ class TwilioAccount:
         )
 
 
-def _refusal(status: int, code: int, message: str) -> RestReply:
+def is_known(request: RestRequest, passwords: Mapping[str, str]) -> bool:
+    """Whether the request names one of the users, with its password."""
+    scheme, _, coded = request.headers.get("authorization", "").partition(" ")
+    try:
+        user, _, password = b64decode(coded, validate=True).decode().partition(":")
+    except ValueError:
+        return False
+    return scheme.lower() == "basic" and passwords.get(user) == password
+
+
+def refusal(status: int, code: int, message: str) -> RestReply:
+    """A refusal as Twilio words it."""
     more = f"https://www.twilio.com/docs/errors/{code}"
-    return _json(status, {"code": code, "message": message, "more_info": more, "status": status})
+    return json_reply(status, {"code": code, "message": message, "more_info": more, "status": status})
 
 
-def _json(status: int, body: Mapping[str, Any]) -> RestReply:
+def json_reply(status: int, body: Mapping[str, Any]) -> RestReply:
+    """An answer in JSON."""
     return RestReply(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+TwilioAccount.refusals = REFUSALS = {
+    "unauthorized": refusal(401, 20003, "Authenticate"),
+    "not_found": refusal(404, 20404, "The requested resource was not found"),
+    "not_in_progress": refusal(400, 21220, "Call is not in-progress. Cannot redirect."),
+    "too_many": attrs.evolve(refusal(429, 20429, "Too Many Requests"), headers={"Retry-After": "7"}),
+}

@@ -15,9 +15,12 @@ from .account import RestCall, TwilioAccount
 from .caller import Caller
 from .conditions import LineConditions
 from .ear import Ear
+from .exchange import Exchange
 from .line import Line, UpgradeRefusedError
-from .media import MediaLeg, StreamIds
+from .media import MediaLeg
 from .outcome import CallOutcome, EndedBy, StepRecord, Violation
+from .twilio_skin import TwilioSkin
+from .twilio_wire import TwilioFarWire
 
 __all__ = ["SimulatedTwilio"]
 
@@ -61,11 +64,17 @@ class SimulatedTwilio:
         self.lead_limit = lead_limit
         self.account = TwilioAccount(account_sid, auth_token)
         self._calls = itertools.count(1)
+        self._exchange: Exchange | None = None
+
+    def open_skin(self, exchange: Exchange) -> TwilioSkin:
+        """Puts this carrier on an exchange; see :func:`~patter_trio.testing.open_exchange`."""
+        self._exchange = exchange
+        return TwilioSkin(self, exchange)
 
     async def call(
         self, line: Line, caller: Caller, *, conditions: LineConditions | None = None
     ) -> CallOutcome:
-        """Places a call and lets ``caller`` follow its script.
+        """Places a call and lets ``caller`` follow its script; by the exchange, if one is open on this line.
 
         What the server refuses or does wrong is in the outcome, not raised. What an app on a
         :class:`~patter_trio.testing.MemoryLine` raises comes out of here.
@@ -73,6 +82,8 @@ class SimulatedTwilio:
         Raises:
             PatterConnectionError: the server cannot be reached.
         """
+        if self._exchange is not None and self._exchange.line is line:
+            return await self._exchange.call(caller, conditions=conditions)
         conditions = conditions or LineConditions()
         script = caller.rendered()
         call = _Call(self, line, conditions, next(self._calls))
@@ -124,8 +135,12 @@ class _Call:
         call = self._twilio.account.begin(self._call_sid, self._twilio.caller, self._twilio.number)
         try:
             async with self._line.open_media(answer.url, headers) as socket:
-                ids = StreamIds(self._twilio.account_sid, self._call_sid, self._stream_sid, answer.parameters)
-                leg = MediaLeg(socket, ids, self._conditions, self._twilio.lead_limit)
+                far = TwilioFarWire(
+                    self._stream_sid, call_sid=self._call_sid, account_sid=self._twilio.account_sid
+                )
+                leg = MediaLeg(
+                    socket, far, self._conditions, self._twilio.lead_limit, parameters=answer.parameters
+                )
                 steps = await leg.run(script, call.changed)
         except UpgradeRefusedError as refusal:
             return self._refused(script, str(refusal))

@@ -50,7 +50,8 @@ class LineConditions:
             another turn. Plivo's ``playedStream`` may come after ``clearedAudio``.
         marks_late_ms: by up to how much, evenly spread.
         marks_repeated: the probability that an echo comes twice. No carrier documents it.
-        marks_at_clear: what becomes of the marks that are out when ``clear`` comes.
+        marks_at_clear: what becomes of the marks that are out when ``clear`` comes; ``None`` for what the
+            simulated carrier itself does.
         stops_twice: whether the carrier says ``stop`` twice. No carrier documents it; Plivo says it sometimes
             and sometimes not at all.
     """
@@ -67,8 +68,8 @@ class LineConditions:
     marks_late: float = attrs.field(default=0.0, validator=_share)
     marks_late_ms: float = attrs.field(default=1500.0, validator=attrs.validators.ge(0))
     marks_repeated: float = attrs.field(default=0.0, validator=_share)
-    marks_at_clear: MarksAtClear = attrs.field(
-        default="returned", validator=attrs.validators.in_(get_args(MarksAtClear))
+    marks_at_clear: MarksAtClear | None = attrs.field(
+        default=None, validator=attrs.validators.optional(attrs.validators.in_(get_args(MarksAtClear)))
     )
     stops_twice: bool = False
 

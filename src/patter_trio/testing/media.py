@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 
-import attrs
 import trio
 
-from .._wire import twilio_far
 from .caller import Caller, follow
 from .conditions import LineConditions
+from .farwire import FarWire, FrameConverter
 from .faults import Echoes, Shuffle
 from .line import LineSocket
 from .outcome import StepRecord
-from .phone import Phone
+from .phone import LineEnded, Phone
 from .received import ReceivedStream
 from .wordsound import FRAME_BYTES, FRAME_SECONDS
 
@@ -31,44 +31,49 @@ _GOODBYE_SECONDS = 5.0
 _SILENT_FRAME = b"\xff" * FRAME_BYTES
 
 
-@attrs.frozen
-class StreamIds:
-    """The ids and parameters of one media stream."""
-
-    account_sid: str
-    call_sid: str
-    stream_sid: str
-    parameters: Mapping[str, str]
-
-
 class MediaLeg:
-    """Runs one media stream from ``connected`` to ``stop``; afterwards its parts hold the record of it."""
+    """One media stream from its opening to ``stop``; afterwards its parts hold the record of it.
+
+    Args:
+        socket: the carrier's end of it, connected.
+        far: the vendor's protocol.
+        conditions: what happens on the line.
+        lead_limit: seconds of unplayed audio above which the server counts as unpaced.
+        parameters: what whoever ordered the stream wants to have back in it.
+        phone: the telephone at the end of it; a new one, if left out.
+    """
 
     def __init__(
-        self, socket: LineSocket, ids: StreamIds, conditions: LineConditions, lead_limit: float
+        self,
+        socket: LineSocket,
+        far: FarWire,
+        conditions: LineConditions,
+        lead_limit: float,
+        *,
+        parameters: Mapping[str, str],
+        phone: Phone | None = None,
     ) -> None:
-        self.phone = Phone()
-        self.received = ReceivedStream(
-            ids.stream_sid, lead_limit=lead_limit, marks_at_clear=conditions.marks_at_clear
-        )
+        self.phone = phone or Phone()
+        self.received = ReceivedStream(far, lead_limit=lead_limit, marks_at_clear=conditions.marks_at_clear)
         self.unsent = 0
+        self.closed = trio.Event()
         self._socket = socket
-        self._ids = ids
+        self._far = far
+        self._parameters = parameters
         self._conditions = conditions
-        self._far = twilio_far.FarStream(ids.stream_sid, call_sid=ids.call_sid, account_sid=ids.account_sid)
+        self._converter = FrameConverter(far.audio)
         self._up = conditions.path("caller to agent")
         self._down = conditions.path("agent to caller")
         self._outlet, self._out = trio.open_memory_channel[tuple[float, str]](_OUT_MESSAGES)
         self._shuffle, self._echoes = Shuffle(conditions), Echoes(conditions)
         self._withheld: deque[str] = deque(maxlen=_WITHHELD_MESSAGES)
+        self._frames = itertools.count()
         self._began = 0.0
         self._written = trio.Event()
 
     async def run(self, script: Caller, taken: trio.Event) -> tuple[StepRecord, ...]:
         """Plays the (rendered) script on this stream, until ``taken`` at most; returns its records."""
-        self._began = trio.current_time()
-        for message in self._far.opening(self._ids.parameters):
-            self._send(message)
+        self._begin(trio.current_time())
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._write)
             steps = await self._play(script, taken)
@@ -76,18 +81,40 @@ class MediaLeg:
             nursery.cancel_scope.cancel()
         return steps
 
+    async def carry(self, until: trio.Event, *, began: float) -> None:
+        """Keeps the stream up until the event, or until the server closes it, for a longer call.
+
+        Whoever calls this moves the frames with :meth:`pass_frame` meanwhile.
+
+        Args:
+            until: the end of the stream.
+            began: the moment that is 0 on the line.
+        """
+        self._begin(began)
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._write)
+            async with trio.open_nursery() as reading:
+                reading.start_soon(self._read)
+                reading.start_soon(_after, self.closed, reading.cancel_scope.cancel)
+                await until.wait()
+                reading.cancel_scope.cancel()
+            await self._end()
+            nursery.cancel_scope.cancel()
+
+    def _begin(self, began: float) -> None:
+        self._began = began
+        for message in self._far.opening(self._parameters):
+            self._send(message)
+
     async def _play(self, script: Caller, taken: trio.Event) -> tuple[StepRecord, ...]:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._read)
             nursery.start_soon(self._tick)
-            nursery.start_soon(self._wait_taken, taken)
+            nursery.start_soon(_after, self.closed, self.phone.end_line)
+            nursery.start_soon(_after, taken, self.phone.take_away)
             steps = await follow(script, self.phone)
             nursery.cancel_scope.cancel()
         return steps
-
-    async def _wait_taken(self, taken: trio.Event) -> None:
-        await taken.wait()
-        self.phone.take_away()
 
     @property
     def _now(self) -> float:
@@ -129,49 +156,68 @@ class MediaLeg:
             nursery.start_soon(self._obey, inlet)
             async with outlet:
                 while True:
-                    while not self.phone.reads:
-                        await self.phone.wait_frame()
+                    with suppress(LineEnded):
+                        while not self.phone.reads:
+                            await self.phone.wait_frame()
                     try:
                         message = await self._socket.receive()
                     except trio.EndOfChannel:
                         break
                     await outlet.send((self._down.arrival(trio.current_time()), message))
-        self.phone.end_line()
+        self.closed.set()
 
     async def _obey(self, inlet: trio.MemoryReceiveChannel[tuple[float, str | bytes]]) -> None:
         async for due, message in inlet:
             await trio.sleep_until(due)
+            cleared = len(self.received.clears)
             self._return_marks(self.received.take(message, self._now))
+            confirmation = self._far.cleared() if len(self.received.clears) > cleared else None
+            if confirmation is not None:
+                self._send(confirmation)
 
     async def _tick(self) -> None:
         for number in itertools.count():
             await trio.sleep_until(self._began + number * FRAME_SECONDS * self._conditions.pace)
             caller = self.phone.next_frame()
-            if self.phone.sends_media and not self._up.loses_frame():
-                for message in self._shuffle.pass_on(self._far.media(caller, number)):
-                    self._send(message)
-            while self.phone.keys:
-                self._send(self._far.digit(self.phone.keys.popleft()))
-            agent, marks = self.received.playback.tick()
-            self._return_marks(marks)
-            if self.phone.sending_closed:
-                self._outlet.close()
-            self.phone.advance(caller, _SILENT_FRAME if self._down.loses_frame() else agent)
+            self.phone.advance(caller, self.pass_frame(caller))
+
+    def pass_frame(self, caller: bytes) -> bytes:
+        """Takes 20 ms of the telephone's sound, and its keys; gives the 20 ms that it hears."""
+        number = next(self._frames)
+        sound = self._converter.feed(caller)
+        if self.phone.sends_media and not self._up.loses_frame():
+            for message in self._shuffle.pass_on(self._far.media(sound, number)):
+                self._send(message)
+        while self.phone.keys:
+            self._send(self._far.digit(self.phone.keys.popleft()))
+        agent, marks = self.received.playback.tick()
+        self._return_marks(marks)
+        if self.phone.sending_closed:
+            self._outlet.close()
+        return _SILENT_FRAME if self._down.loses_frame() else agent
 
     def _return_marks(self, names: tuple[str, ...]) -> None:
         for name in names:
             self._echoes.send(name, self._now)
         for name in self._echoes.due(self._now):
-            self._send(self._far.mark(name))
+            self._send(self._far.mark_played(name))
 
     async def _end(self) -> None:
         """Hangs up as the script wants it: with ``stop``, unless the socket is cut or already gone."""
         if self.phone.socket_cut:
             self._socket.abort()
-        elif (self.phone.taken_away or not self.phone.line_ended) and not self.phone.sending_closed:
-            stops = [self._far.stop() for _ in range(1 + self._conditions.stops_twice)]
+        elif not self.closed.is_set() and not self.phone.sending_closed:
+            stop = self._far.stop()
+            stops = [] if stop is None else [stop]
+            if stop is not None and self._conditions.stops_twice:
+                stops.append(self._far.stop() or stop)
             for message in (*self._shuffle.rest(), *stops):
                 self._send(message)
             self._outlet.close()
             with trio.move_on_after(_GOODBYE_SECONDS):
                 await self._written.wait()
+
+
+async def _after(event: trio.Event, act: Callable[[], object]) -> None:
+    await event.wait()
+    act()

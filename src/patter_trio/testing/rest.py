@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 
@@ -10,9 +10,10 @@ import attrs
 import h11
 import trio
 
-from .account import RestReply, RestRequest, TwilioAccount
+from .account import TwilioAccount
+from .restapi import AnswersRest, RestReply, RestRequest
 
-__all__ = ["RestServer", "open_rest"]
+__all__ = ["RestServer", "open_rest", "serve_api"]
 
 _READ_SIZE = 16 * 1024
 # Many times what a change of a call has.
@@ -21,34 +22,11 @@ _LONGEST_BODY = 64 * 1024
 
 @attrs.define(eq=False)
 class RestServer:
-    """A running server: its address, and how many connections it was asked for."""
+    """A running server: its address, whose account it is, and how many connections it was asked for."""
 
     url: str
     account: TwilioAccount
     connections: int = 0
-
-    async def _serve(self, stream: trio.SocketStream) -> None:
-        self.connections += 1
-        http = h11.Connection(h11.SERVER)
-        try:
-            while await self._exchange(http, stream):
-                http.start_next_cycle()
-        except (trio.BrokenResourceError, h11.RemoteProtocolError):
-            return  # gone in the middle of a request, or no HTTP
-
-    async def _exchange(self, http: h11.Connection, stream: trio.SocketStream) -> bool:
-        """One request; whether another may follow on this connection."""
-        request = await _receive(http, stream)
-        if request is None:
-            return False
-        reply = self.account.answer(request)
-        if reply.conduct == "hangs":
-            while await stream.receive_some(_READ_SIZE):
-                pass
-        if reply.conduct != "answers":
-            return False
-        await stream.send_all(_written(http, reply))
-        return http.our_state is h11.DONE and http.their_state is h11.DONE
 
 
 async def _receive(http: h11.Connection, stream: trio.SocketStream) -> RestRequest | None:
@@ -80,13 +58,58 @@ def _written(http: h11.Connection, reply: RestReply) -> bytes:
     return b"".join(http.send(event) or b"" for event in events)
 
 
+@attrs.define(eq=False)
+class _Port:
+    """Where the connections come in."""
+
+    api: AnswersRest
+    connected: Callable[[], None]
+
+    async def serve(self, stream: trio.SocketStream) -> None:
+        """One connection to its end."""
+        self.connected()
+        http = h11.Connection(h11.SERVER)
+        try:
+            while await self._answer_one(http, stream):
+                http.start_next_cycle()
+        except (trio.BrokenResourceError, h11.RemoteProtocolError):
+            return  # gone in the middle of a request, or no HTTP
+
+    async def _answer_one(self, http: h11.Connection, stream: trio.SocketStream) -> bool:
+        """One request; whether another may follow on this connection."""
+        request = await _receive(http, stream)
+        if request is None:
+            return False
+        reply = self.api.answer(request)
+        if reply.conduct == "hangs":
+            while await stream.receive_some(_READ_SIZE):
+                pass
+        if reply.conduct != "answers":
+            return False
+        await stream.send_all(_written(http, reply))
+        return http.our_state is h11.DONE and http.their_state is h11.DONE
+
+
+@asynccontextmanager
+async def serve_api(
+    api: AnswersRest, *, port: int = 0, connected: Callable[[], None] = lambda: None
+) -> AsyncIterator[str]:
+    """Serves any simulated API on loopback for the length of the block; gives its address."""
+    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
+    host, bound = listener.socket.getsockname()[:2]
+    async with trio.open_nursery() as nursery:
+        await nursery.start(partial(trio.serve_listeners, _Port(api, connected).serve, [listener]))
+        yield f"http://{host}:{bound}"
+        nursery.cancel_scope.cancel()
+
+
 @asynccontextmanager
 async def open_rest(account: TwilioAccount, *, port: int = 0) -> AsyncIterator[RestServer]:
     """Serves an account on loopback for the length of the block; its address is a carrier's ``base_url``."""
-    (listener,) = await trio.open_tcp_listeners(port, host="127.0.0.1")
-    host, bound = listener.socket.getsockname()[:2]
-    server = RestServer(f"http://{host}:{bound}", account)
-    async with trio.open_nursery() as nursery:
-        await nursery.start(partial(trio.serve_listeners, server._serve, [listener]))
+    server = RestServer("", account)
+
+    def count() -> None:
+        server.connections += 1
+
+    async with serve_api(account, port=port, connected=count) as server.url:
         yield server
-        nursery.cancel_scope.cancel()
