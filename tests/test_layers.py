@@ -25,9 +25,9 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("_call",),
     4: (
         *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
-        *("_net", "observability", "_local"),
+        *("_net", "observability", "_local", "_wall"),
     ),
-    5: ("_session", "_providers", "_settings", "_callbacks", "_wall", "_server"),
+    5: ("_session", "_providers", "_settings", "_callbacks", "_server"),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo"),
 }
 TESTING = "testing"

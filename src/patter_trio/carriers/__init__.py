@@ -1,5 +1,6 @@
 """Telephone companies: what their webhooks mean and how their media streams are spoken."""
 
+from .telnyx import Telnyx
 from .twilio import Twilio
 
-__all__ = ["Twilio"]
+__all__ = ["Telnyx", "Twilio"]
