@@ -1,8 +1,8 @@
 """Telnyx's webhooks: what each of them tells, in the words of :mod:`patter_trio.telephony`.
 
-All of them are JSON of one shape, ``{"data": {"event_type", "id", "payload"}}`` in version 2 of its API, and all
-may come to one address: only ``event_type`` says what they are. They may come twice and in any order, so what
-they mean is told from each alone, with the help of what we had Telnyx keep for the leg
+All of them are JSON of one shape, ``{"data": {"event_type", "id", "payload"}}`` in version 2 of its API, and
+all may come to one address: only ``event_type`` says what they are. They may come twice and in any order, so
+what they mean is told from each alone, with the help of what we had Telnyx keep for the leg
 (:mod:`~patter_trio._wire.telnyx_state`).
 """
 

@@ -240,7 +240,7 @@ class TelnyxLive:
             others = [each for each in await self._calls.numbers_of(self._connection_id) if each != number]
             if others:
                 raise ProviderError(
-                    f"the application {name} takes calls to {others[0]} too: its address would change with it",
+                    f"the application {name} takes calls to {others[0]} too, which would move with it",
                     hint=f"make an application for {number} alone, or set the address in the portal",
                 )
             await self._calls.change_application(self._connection_id, name, voice_url)

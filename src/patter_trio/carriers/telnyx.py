@@ -125,8 +125,8 @@ class Telnyx:
         """What a webhook tells, by its ``event_type``; ``what`` does not matter: all may come to one address.
 
         A call is over as ``completed`` for causes that follow an answer; where no ``CallAnswered`` came
-        before, ``normal_clearing`` is the far network that gave up. A transfer counts as answered once the two were
-        connected.
+        before, ``normal_clearing`` is the far network that gave up. A transfer counts as answered once the
+        two were connected.
 
         Raises:
             RemoteProtocolError: it is of another version of the API, or does not name its call.
