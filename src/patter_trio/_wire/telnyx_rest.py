@@ -28,7 +28,7 @@ from .telnyx import CALL_CONTROL_ID, CODECS
 from .telnyx_state import LegState, write_state
 
 __all__ = [
-    "ALREADY_OVER",
+    "CallOverError",
     "action_path",
     "answer_body",
     "briefing_body",
@@ -38,14 +38,12 @@ __all__ = [
     "dial_body",
     "read_call_state",
     "read_data",
-    "refusal_codes",
     "refusal_error",
     "streaming_body",
     "transfer_body",
 ]
 
-ALREADY_OVER = frozenset({"90018"})
-"""Codes for a call that has ended."""
+_ALREADY_OVER = "90018"
 
 _ADVICE = {
     "90014": "keys are 0-9 A-D * #, w and W",
@@ -73,6 +71,10 @@ _SAID_LIMIT = 300
 _NAMES = {encoding: name for name, encoding in CODECS.items()}
 
 _Data = TypeVar("_Data")
+
+
+class CallOverError(ProviderError):
+    """The call that was to do something has ended."""
 
 
 class _ErrorItem(msgspec.Struct):
@@ -290,11 +292,6 @@ def read_call_state(answer: RestAnswer) -> CallState:
     return CallState("ended", "completed" if seconds else "no_answer", detail, seconds)
 
 
-def refusal_codes(answer: RestAnswer) -> frozenset[str]:
-    """Telnyx's own codes of an error."""
-    return frozenset(each.code for each in _read_errors(answer.body))
-
-
 def refusal_error(answer: RestAnswer, *, secrets: Iterable[str] = ()) -> PatterError:
     """The exception for a request that was not carried out; ``secrets`` are struck from what Telnyx says."""
     errors = _read_errors(answer.body)
@@ -316,7 +313,8 @@ def refusal_error(answer: RestAnswer, *, secrets: Iterable[str] = ()) -> PatterE
         words = words.replace(secret, "***")
     words = " ".join(words.split())[:_SAID_LIMIT]
     advice = next((_ADVICE[code] for code in codes if code in _ADVICE), None)
-    return ProviderError(
+    kind = CallOverError if _ALREADY_OVER in codes else ProviderError
+    return kind(
         f"Telnyx refused: {words} ({numbers})" if words else f"Telnyx answered with an error ({numbers})",
         hint=advice,
     )

@@ -13,12 +13,11 @@ import msgspec
 
 from .._wire.rest import RestAnswer
 from .._wire.telnyx_rest import (
-    ALREADY_OVER,
+    CallOverError,
     action_path,
     call_path,
     read_call_state,
     read_data,
-    refusal_codes,
     refusal_error,
 )
 from ..errors import ProviderError, RemoteProtocolError
@@ -84,11 +83,9 @@ class TelnyxRest:
 
     async def hang_up(self, call_id: str) -> None:
         """Ends a leg, or finds that it is over."""
-        path, body = action_path(call_id, "hangup"), {"command_id": str(uuid4())}
-        answer = await self.rest.ask("POST", path, json=body, attempts=_ATTEMPTS)
-        if not answer.is_success:
-            if not ALREADY_OVER & refusal_codes(answer):
-                raise refusal_error(answer, secrets=self.rest.secrets)
+        try:
+            await self.command(call_id, "hangup")
+        except CallOverError:
             self.rest.log.info("call %s was over before it was hung up", call_id)
 
     async def read_call(self, call_id: str) -> CallState:

@@ -20,9 +20,10 @@ import trio
 
 from .._audio.wav import write_wav
 from .._wire.seen import SeenBefore
+from .._wire.telnyx_rest import CallOverError
 from .._wire.telnyx_state import LegState, write_state
 from .._wire.telnyx_webhooks import TelnyxEvent
-from ..errors import PatterConfigError, PatterError, ProviderError
+from ..errors import PatterConfigError, PatterError
 from ._telnyx_calls import TelnyxRest
 
 __all__ = ["Following", "estimate"]
@@ -146,7 +147,7 @@ class Following:
             await self._calls.command(
                 event.call_id, "client_state_update", {"client_state": state}, command_id=_key(event)
             )
-        except ProviderError as error:
+        except CallOverError as error:
             # It is over within the second, and then nobody talked to anybody.
             self._log("a transfer is over already", error)
 
@@ -191,18 +192,18 @@ class Following:
         """Has a caller wait for a human; a tone now and then shows that the line is alive.
 
         Raises:
-            ProviderError: the caller has hung up.
+            CallOverError: the caller has hung up.
         """
         self._humans[call_id] = human
         self._held.add(call_id)
         body = {"playback_content": _waiting_sound(), "audio_type": "wav", "loop": "infinity"}
         try:
             await self._calls.command(call_id, "playback_start", body)
-        except ProviderError as error:
-            if error.hint == "the call is over":
-                self._held.discard(call_id)
-                self._humans.pop(call_id, None)
-                raise
+        except CallOverError:
+            self._held.discard(call_id)
+            self._humans.pop(call_id, None)
+            raise
+        except PatterError as error:
             self._log("a caller waits in silence", error)
 
     async def release(self, call_id: str) -> None:
@@ -218,9 +219,7 @@ class Following:
         """Has a call do something, if it is not over."""
         try:
             await self._calls.command(call_id, action, body)
-        except ProviderError as error:
-            if error.hint != "the call is over":
-                raise
+        except CallOverError as error:
             self._log(f"no {action}", error)
 
     async def give_up(self, call_id: str) -> None:
