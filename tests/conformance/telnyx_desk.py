@@ -9,12 +9,13 @@ from typing import Any, cast
 import attrs
 import trio
 
+from patter_trio._audio import g711
 from patter_trio._server.app import build_app
 from patter_trio._server.house import UpgradeRequest
-from patter_trio.abc import MediaSocket, WebhookRequest
+from patter_trio.abc import MediaSocket, MediaWire, WebhookRequest
 from patter_trio.carriers import Telnyx
 from patter_trio.errors import SignatureError
-from patter_trio.events import CallInfo
+from patter_trio.events import AudioReceived, CallInfo
 from patter_trio.telephony import (
     CallOffered,
     Links,
@@ -30,6 +31,23 @@ from .toy_agent import ToyAgent, _Conversation
 
 ORIGIN = "https://voice.example.test"
 OURS, CALLER, THEIRS, OTHER = "+15550001234", "+15557654321", "+15550100001", "+15550100002"
+
+
+class Mulaw:
+    """A wire for an agent that knows 8 kHz µ-law only."""
+
+    def __init__(self, wire: MediaWire) -> None:
+        self._wire = wire
+        self.encode_mark, self.encode_clear = wire.encode_mark, wire.encode_clear
+
+    def decode(self, message: str | bytes) -> Any:
+        event = self._wire.decode(message)
+        if isinstance(event, AudioReceived):
+            return attrs.evolve(event, audio=g711.linear_to_mulaw(g711.decode(event.audio, self._wire.audio)))
+        return event
+
+    def encode_audio(self, audio: bytes) -> str:
+        return self._wire.encode_audio(g711.encode(g711.mulaw_to_linear(audio), self._wire.audio))
 
 
 @attrs.define(eq=False)
@@ -81,7 +99,7 @@ class Desk(ToyAgent):
 
     async def run_media(self, socket: MediaSocket, upgrade: UpgradeRequest) -> None:
         conversation = _Conversation(self, socket)
-        cast("Any", conversation)._wire = self.carrier.open_wire()
+        cast("Any", conversation)._wire = Mulaw(self.carrier.open_wire())
         try:
             await conversation.run()
         except trio.EndOfChannel:

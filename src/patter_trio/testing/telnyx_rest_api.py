@@ -21,7 +21,7 @@ from ..errors import RemoteProtocolError
 from ..events import MULAW_8K
 from .dialling import Dial
 from .instructions import Document, HangUp, JoinRoom, OpenStream, PlaySound, Reject, Speak
-from .legevents import Cause, DialEnded
+from .legevents import Cause, DialEnded, StreamClosed, StreamOpened
 from .legs import Leg
 from .restapi import RestApi, RestReply, RestRequest
 from .telnyx_records import TelnyxLeg, leg_record
@@ -275,7 +275,7 @@ class TelnyxApi(RestApi):
         leg.redirect(())
 
     def _do_streaming_start(self, leg: Leg, given: dict[str, Any]) -> None:
-        if leg.streams and not leg.streams[-1].closed.is_set() and not leg.transferred_to:
+        if len(leg.events(StreamOpened)) > len(leg.events(StreamClosed)):
             raise _RefusedError("90045", "Stream is in use already")
         leg.redirect(self._stream(given))
 
