@@ -143,6 +143,14 @@ REPORTED: dict[str, Any] = {
 COLD = TransferOrder(OTHER, LINKS, caller_id=OURS)
 WARM = attrs.evolve(COLD, mode="warm", summary="A caller about an order.")
 ORDER = CallOrder(THEIRS, OURS, STREAM)
+EVERYTHING = CallOrder(
+    *(THEIRS, OURS, STREAM),
+    machine_detection=True,
+    max_seconds=600,
+    send_digits="1w2",
+    record=True,
+    ring_seconds=5,
+)
 BESIDE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
     "answer": (
         lambda live: live.answer(INFO, STREAM),
@@ -177,16 +185,7 @@ BESIDE: dict[str, tuple[Callable[[Any], Any], Callable[[Any], Any]]] = {
         ),
     ),
     "dial with everything": (
-        lambda live: live.place(
-            attrs.evolve(
-                ORDER,
-                machine_detection=True,
-                max_seconds=600,
-                send_digits="1w2",
-                record=True,
-                ring_seconds=5,
-            )
-        ),
+        lambda live: live.place(EVERYTHING),
         lambda sdk: sdk.calls.dial(
             connection_id=APP,
             from_=OURS,
@@ -566,6 +565,22 @@ async def test_a_caller_who_hangs_up_stops_the_humans_phone() -> None:
         assert carrier.actions == [(CALL, "playback_start"), (HUMAN, "hangup")]
 
 
+async def test_the_end_of_a_session_ends_the_calls_of_humans_who_are_not_connected() -> None:
+    async with opened() as (live, carrier):
+        await live.transfer(CALL, WARM)
+    assert carrier.actions[-1] == (HUMAN, "hangup")
+    async with opened() as (live, carrier):
+        await live.follow_up("leg", webhook("call.answered", HUMAN, LegState("briefing", CALL, "hello")))
+    assert carrier.actions == [(HUMAN, "speak"), (HUMAN, "hangup")]
+
+
+async def test_two_who_are_connected_stay_so_at_the_end_of_a_session() -> None:
+    async with opened() as (live, carrier):
+        await live.transfer(CALL, attrs.evolve(WARM, summary=""))
+        await live.follow_up("leg", webhook("call.answered", HUMAN, LegState("briefing", CALL)))
+    assert carrier.actions[-1] == (HUMAN, "bridge")
+
+
 async def test_a_caller_who_is_gone_already_costs_nobody_a_call() -> None:
     async with opened(Carrier({"playback_start": [OVER]})) as (live, carrier):
         with pytest.raises(ProviderError, match="the call is over"):
@@ -641,7 +656,7 @@ async def test_a_number_is_given_to_our_application() -> None:
 
 
 async def test_the_address_of_an_application_with_other_numbers_is_left_alone() -> None:
-    answers = {
+    answers: dict[str, list[Any]] = {
         "phone_numbers": [(200, {"data": [number()]}), (200, {"data": [number(), number(name=OTHER)]})],
         APP: [(200, application("https://old.test"))],
     }

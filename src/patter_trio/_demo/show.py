@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import date
 from random import Random
@@ -11,6 +11,8 @@ import attrs
 import trio
 
 from .._audio.convert import Converter
+from .._call.call import CallResult
+from .._foreign import unwrapped
 from .._patter import Patter
 from .._session import Session
 from ..abc import Carrier, LLMProvider, Opens, TTSProvider, Voice
@@ -196,21 +198,39 @@ async def perform(
     sounds = await render(demo.caller_voice, texts)
     if demo.llm is None:
         await brain.warm()
-    sides, port = CARRIERS[demo.carrier], free_port()
     conditions = LineConditions(seed=demo.seed, one_way_delay_ms=20, jitter_ms=10)
+    spoken = attrs.evolve(caller, voice=sounds.__getitem__)
+    try:
+        outcome, results = await _phone(demo, brain, listen, say, spoken, conditions)
+    except BaseExceptionGroup as group:
+        # Whoever runs a demo opened none of its nurseries.
+        raise unwrapped(group) from None
+    brain.forget(outcome.call_sid)
+    artefacts = collect(outcome, events, demo.seed, conditions)
+    problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
+    if not results:
+        problems.append("the call never came up")
+    return Performance(artefacts, outcome, tuple(problems))
+
+
+async def _phone(
+    demo: Demo,
+    brain: DeskBrain,
+    listen: Callable[[CallEvent], None],
+    say: Callable[[str], None],
+    caller: Caller,
+    conditions: LineConditions,
+) -> tuple[CallOutcome, Sequence[CallResult]]:
+    """Opens the exchange and the desk, and has the caller phone in."""
+    sides, port = CARRIERS[demo.carrier], free_port()
     async with (
         open_exchange(sides.simulated(), LoopbackLine(f"http://127.0.0.1:{port}")) as exchange,
         desk_session(demo, brain, listen, carrier=sides.carrier(exchange.url), port=port) as session,
     ):
         say(f"the desk answers on {session.url}; a caller phones in ...")
-        outcome = await exchange.call(attrs.evolve(caller, voice=sounds.__getitem__), conditions=conditions)
-        brain.forget(outcome.call_sid)
+        outcome = await exchange.call(caller, conditions=conditions)
         await exchange.wait_quiet()
-    artefacts = collect(outcome, events, demo.seed, conditions)
-    problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
-    if not session.results:
-        problems.append("the call never came up")
-    return Performance(artefacts, outcome, tuple(problems))
+        return outcome, session.results
 
 
 def _problems(outcome: CallOutcome, artefacts: CallArtefacts, lines: list[Line]) -> list[str]:

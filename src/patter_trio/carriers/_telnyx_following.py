@@ -123,11 +123,17 @@ class Following:
         self._nursery.start_soon(self._connect_after, human, state, wait)
 
     async def _connect_after(self, human: str, state: LegState, wait: _Wait) -> None:
-        with trio.move_on_after(estimate(state.text)):
-            await wait.spoken.wait()
-        self._waits.pop(human, None)
-        if not wait.is_void:
-            await self._connect(human, state.caller)
+        is_settled = False
+        try:
+            with trio.move_on_after(estimate(state.text)):
+                await wait.spoken.wait()
+            if not wait.is_void:
+                await self._connect(human, state.caller)
+            is_settled = True
+        finally:
+            self._waits.pop(human, None)
+            if not is_settled:
+                await self.give_up(human)
 
     async def _connect(self, human: str, caller: str) -> None:
         """Bridges the two legs; if that cannot be, the human's is ended, and the caller can be taken back."""
@@ -139,6 +145,7 @@ class Following:
         except PatterError as error:
             self._log("the two of a transfer cannot be connected", error)
             await self.give_up(human)
+        self._humans.pop(caller, None)
 
     async def _mark_joined(self, event: TelnyxEvent) -> None:
         """Has Telnyx remember that a transfer came about: the end of that leg tells no difference."""
@@ -163,6 +170,12 @@ class Following:
         human = self._humans.pop(event.call_id, None)
         if human is not None:
             # The caller has given up while the human is called or told about them.
+            await self.give_up(human)
+
+    async def part(self) -> None:
+        """Ends the calls of humans who are not connected yet: nobody would do that any more."""
+        while self._humans:
+            _, human = self._humans.popitem()
             await self.give_up(human)
 
     # --- by orders ------------------------------------------------------------------------------------------

@@ -261,10 +261,17 @@ class TelnyxLive:
 async def open_live(
     calls: TelnyxRest, *, connection_id: str, audio: AudioFormat, detection: str, voice: str
 ) -> AsyncIterator[TelnyxLive]:
-    """Telnyx for the length of the block; whoever hears a last sentence at its end is hung up then."""
+    """Telnyx for the length of the block.
+
+    Whoever hears a last sentence at its end is hung up then, and so are humans who are called for a caller.
+    """
     try:
         async with trio.open_nursery() as nursery:
-            yield TelnyxLive(calls, connection_id, audio, detection, Following(calls, voice, nursery))
+            following = Following(calls, voice, nursery)
+            try:
+                yield TelnyxLive(calls, connection_id, audio, detection, following)
+            finally:
+                await following.part()
             nursery.cancel_scope.cancel()
     except BaseExceptionGroup as group:
         # Nobody outside opened this nursery.

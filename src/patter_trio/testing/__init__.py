@@ -57,6 +57,7 @@ from .subscribers import (
     Subscriber,
     Unreachable,
 )
+from .telnyx_skin import SimulatedTelnyx
 from .wordsound import HeardWord, WordReader, speak_words
 
 __all__ = [
@@ -100,6 +101,7 @@ __all__ = [
     "ScriptedTTS",
     "ScriptedTurnDetector",
     "ScriptedVAD",
+    "SimulatedTelnyx",
     "SimulatedTwilio",
     "Skin",
     "Span",
