@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -197,12 +198,13 @@ def test_half_a_sample_is_refused_and_other_tracks_are_left() -> None:
 
 def test_nothing_is_written_before_the_start() -> None:
     wire = PlivoWire()
-    for write in (
+    writes: tuple[Callable[[], str], ...] = (
         lambda: wire.encode_audio(b"\0"),
         lambda: wire.encode_mark("a"),
         wire.encode_clear,
         lambda: wire.encode_digits("1"),
-    ):
+    )
+    for write in writes:
         with pytest.raises(RuntimeError):
             write()
 
