@@ -39,6 +39,14 @@ def tests(session: nox.Session) -> None:
     session.run("pytest", *session.posargs)
 
 
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """100,000 messages to each carrier's media socket and webhooks, or as many as are given: -- 5000."""
+    _install_for_tests(session)
+    messages = session.posargs[0] if session.posargs else "100000"
+    session.run("pytest", "-n0", "tests/properties/test_fuzz.py", env={"PATTER_FUZZ": messages})
+
+
 @nox.session(python=["3.11", "3.12", "3.13"])
 def tests_all(session: nox.Session) -> None:
     """The test suite on every supported Python that this machine has."""
@@ -56,6 +64,12 @@ def docs(session: nox.Session) -> None:
 def _bench(session: nox.Session, script: str, extras: str = "demo") -> None:
     _install(session, extras)
     session.run("python", f"benchmarks/{script}.py", *session.posargs)
+
+
+@nox.session
+def bench_audio_chain(session: nox.Session) -> None:
+    """What formats, filters, background and recording cost per frame: -- --seconds N --json FILE."""
+    _bench(session, "audio_chain")
 
 
 @nox.session

@@ -18,12 +18,12 @@ import trio
 from patter_trio._audio import g711
 from patter_trio._audio.levels import rms_dbfs
 from patter_trio._wire.signatures import sign_twilio
-from patter_trio._wire.twilio_far import FarStream
 from patter_trio._wire.twiml import StreamAnswer, parse_answer
 from patter_trio.testing import Line
 from patter_trio.testing.ear import is_loud
 from patter_trio.testing.line import LineSocket
 from patter_trio.testing.received import ReceivedStream
+from patter_trio.testing.twilio_wire import TwilioFarWire
 
 __all__ = [
     "ACCOUNT",
@@ -102,8 +102,8 @@ class Caller:
 
     def __init__(self, socket: LineSocket, call_id: str, stream_id: str, offset: float) -> None:
         self._socket = socket
-        self._far = FarStream(stream_id, call_sid=call_id, account_sid=ACCOUNT)
-        self._received = ReceivedStream(stream_id)
+        self._far = TwilioFarWire(stream_id, call_sid=call_id, account_sid=ACCOUNT)
+        self._received = ReceivedStream(self._far)
         self._mouth: deque[bytes] = deque()
         self._offset = offset
         self._sent: list[float] = []
@@ -144,7 +144,7 @@ class Caller:
             played, marks = self._received.playback.tick()
             self._hear(played, number)
             for name in marks:
-                await self._socket.send(self._far.mark(name))
+                await self._socket.send(self._far.mark_played(name))
             if self._gone:
                 raise Missed("the agent's side ended the call")
             try:
@@ -170,7 +170,7 @@ class Caller:
             if '"media"' in str(message):
                 self.record.frames.append(now)
             for name in self._received.take(message, len(self._sent) * FRAME):
-                await self._socket.send(self._far.mark(name))
+                await self._socket.send(self._far.mark_played(name))
             if len(self._received.clears) > clears:
                 self.record.clears.append(now)
 

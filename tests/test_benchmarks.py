@@ -23,6 +23,7 @@ HAS_SILERO = all(importlib.util.find_spec(package) for package in ("onnxruntime"
 
 # Each run: the benchmark, and its arguments.
 RUNS = {
+    "audio_chain": ("audio_chain", "--seconds", "0"),
     "barge_in": ("barge_in", "--calls", "1", "--seconds", "0", "--vad", "scripted"),
     "people": ("barge_in", "--calls", "1", "3", "--virtual", "--vad", "energy"),
     "density": ("density", "--calls", "2", "--seconds", "1"),
@@ -103,6 +104,27 @@ def test_hops_times_every_step_of_a_frames_way(running: dict[str, Bench]) -> Non
         "ticker_per_player_3",
     }
     assert all(row["p50"] > 0 and row["unit"] == "us" for row in rows.values())
+
+
+def test_audio_chain_sets_each_step_beside_its_baseline(running: dict[str, Bench]) -> None:
+    said, rows = running["audio_chain"].rows()
+    steps = {name for name, row in rows.items() if row["unit"] == "us"}
+    assert steps >= {
+        "in_mulaw_8k_1",
+        "in_alaw_8k_1",
+        "in_linear_16k_1",
+        "in_high_pass_8k_1",
+        "in_agc_16k_1",
+        "out_mulaw_8k_1",
+        "out_linear_16k_1",
+        "out_background_8k_1",
+        "out_background_alone_1",
+        "both_recording_8k_1",
+    }
+    assert all(rows[name]["p50"] > 0 for name in steps)
+    assert rows["in_mulaw_8k_ratio_1"]["p50"] == rows["out_mulaw_8k_ratio_1"]["p50"] == 1.0
+    assert {name.replace("_ratio", "") for name in rows} == steps
+    assert "baseline" in said
 
 
 def test_density_measures_talking_and_idle_calls(running: dict[str, Bench]) -> None:

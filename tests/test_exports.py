@@ -21,6 +21,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 # A flat name and the namespaced one that means the same class.
 TWINS = {
+    "Plivo": "carriers.plivo.Carrier",
     "Twilio": "carriers.twilio.Carrier",
     "AnthropicLLM": "llm.anthropic.LLM",
     "CerebrasLLM": "llm.cerebras.LLM",
@@ -59,10 +60,12 @@ PUBLIC_MODULES = [
     "patter_trio.events",
     "patter_trio.llm",
     "patter_trio.stt",
+    "patter_trio.telephony",
     "patter_trio.testing",
     "patter_trio.testing.checks",
     "patter_trio.tools",
     "patter_trio.tts",
+    "patter_trio.tunnels",
     "patter_trio.turn_detection",
     "patter_trio.vad",
 ]

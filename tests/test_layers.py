@@ -25,10 +25,13 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("_call",),
     4: (
         *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
-        *("_net", "observability", "_local"),
+        *("_net", "observability", "_local", "tunnels"),
     ),
-    5: ("_session", "_providers", "_settings", "_callbacks", "_wall", "_server"),
-    6: ("__init__", "_patter", "_cli", "__main__", "_demo"),
+    5: (
+        *("_session", "_office", "_switchboard", "_streams", "_dialling", "_outgoing", "_lines"),
+        *("_providers", "_settings", "_callbacks", "_wall", "_server"),
+    ),
+    6: ("__init__", "_patter", "_cli", "__main__", "_demo", "_doctor"),
 }
 TESTING = "testing"
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

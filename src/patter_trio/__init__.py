@@ -12,12 +12,17 @@ Importing this loads no vendor's library and no model.
 
 from __future__ import annotations
 
+from ._audio.background import AudioConfig, BackgroundAudioPlayer
+from ._audio.clips import BuiltinAudioClip
+from ._audio.inbound import AgcConfig
+from ._audio.mix import mix_pcm
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.control import CallControl
 from ._call.guardrails import Guardrail, guardrail
 from ._call.hooks import HookContext, PatterDeprecationWarning, PipelineHooks
 from ._call.preempt import PreemptionCounts
+from ._outgoing import MachineDetectionResult, OutgoingCall
 from ._patter import Patter, serve, session
 from ._server.limits import PortLimits
 from ._session import Session
@@ -31,7 +36,7 @@ from ._turns.history import HistoryEntry, UsedTool
 from ._turns.latency import LatencyBreakdown, TurnMetrics
 from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
-from .carriers import Twilio
+from .carriers import Plivo, Twilio
 from .errors import (
     AllProvidersFailedError,
     AuthenticationError,
@@ -64,6 +69,7 @@ from .llm import (
     OpenClawLLM,
 )
 from .stt import MoonshineSTT
+from .telephony import Refusal
 from .tools import (
     ConsultConfig,
     DefaultToolExecutor,
@@ -80,18 +86,23 @@ from .tools import (
     tool,
 )
 from .tts import HibariTTS, NanoTTS
+from .tunnels import CloudflareTunnel, Ngrok, Static
 from .turn_detection import SmartTurn
 from .vad import EnergyVAD, SileroVAD
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "AgcConfig",
     "Agent",
     "AllProvidersFailedError",
     "AnthropicLLM",
+    "AudioConfig",
     "AudioFormat",
     "AuthenticationError",
     "BackchannelStrategy",
+    "BackgroundAudioPlayer",
+    "BuiltinAudioClip",
     "Call",
     "CallControl",
     "CallInfo",
@@ -99,6 +110,7 @@ __all__ = [
     "CancelReport",
     "CapacityError",
     "CerebrasLLM",
+    "CloudflareTunnel",
     "CompactionConfig",
     "ConsultConfig",
     "CustomLLM",
@@ -116,16 +128,19 @@ __all__ = [
     "LLMChunk",
     "LatencyBreakdown",
     "MCPServer",
+    "MachineDetectionResult",
     "MinWordsStrategy",
     "MissingExtraError",
     "ModelTimeoutError",
     "MoonshineSTT",
     "NanoTTS",
+    "Ngrok",
     "OpenAICompatibleLLM",
     "OpenAICompatibleLLMProvider",
     "OpenAILLM",
     "OpenAILLMProvider",
     "OpenClawLLM",
+    "OutgoingCall",
     "PartialStreamError",
     "Patter",
     "PatterConfigError",
@@ -133,12 +148,14 @@ __all__ = [
     "PatterDeprecationWarning",
     "PatterError",
     "PipelineHooks",
+    "Plivo",
     "PortLimits",
     "PreemptionCounts",
     "ProviderError",
     "ProvisionError",
     "RateLimitError",
     "Reassurance",
+    "Refusal",
     "RemoteProtocolError",
     "SentenceChunker",
     "Session",
@@ -147,6 +164,7 @@ __all__ = [
     "Skill",
     "SmartTurn",
     "SpokenAudio",
+    "Static",
     "Tool",
     "ToolCall",
     "ToolContext",
@@ -165,6 +183,7 @@ __all__ = [
     "filter_for_tts",
     "filter_markdown",
     "guardrail",
+    "mix_pcm",
     "openclaw_post_call_notifier",
     "serve",
     "session",

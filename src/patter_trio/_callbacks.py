@@ -86,4 +86,5 @@ def call_end_payload(info: CallInfo, result: CallResult) -> dict[str, Any]:
         "ended_at": wall_time(),
         "transcript": [{"role": entry["role"], "text": entry["text"]} for entry in result.transcript],
         "metrics": result,
+        "recording_path": result.recording_path,
     }

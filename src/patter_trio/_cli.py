@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import trio
 
@@ -16,6 +18,10 @@ from ._demo.artefacts import latency_table, transcript_record, write_artefacts
 from ._demo.listen import converse, open_headset
 from ._demo.show import Demo, perform
 from ._demo.view import View
+from ._doctor.case import CARRIERS, Case
+from ._doctor.examine import examine
+from ._doctor.findings import Finding, finding_record, lines_of, summary
+from ._settings import normalise_webhook_url
 from .abc import TTSProvider
 from .errors import PatterConfigError, PatterError
 from .events import CallEvent
@@ -49,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"patter-trio {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_doctor(commands)
     demo = commands.add_parser(
         "demo",
         help="a whole phone call on this machine: no account, no key",
@@ -72,6 +79,57 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("--model", metavar="NAME", help="the model's name at --llm")
     return parser
+
+
+def _add_doctor(commands: Any) -> None:
+    doctor = commands.add_parser(
+        "doctor",
+        help="why does nobody get through? asks everything that a call needs",
+        description="Looks at credentials, account, number, public address, webhooks, media sockets, clock "
+        "and packages, each with what to do next. Looks at the session that runs at --port, or opens one "
+        "there meanwhile. Changes nothing, except with --fix --configure-number. Exit status 1 if something "
+        "failed.",
+    )
+    doctor.set_defaults(run=_doctor)
+    doctor.add_argument(
+        "--carrier", choices=sorted(CARRIERS), default="", help="default: whose variables are set"
+    )
+    doctor.add_argument("--number", default="", metavar="E164", help="our number, like +15550001234")
+    doctor.add_argument("--webhook-url", default="", metavar="URL", help="our public base URL")
+    doctor.add_argument("--host", default=os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))
+    doctor.add_argument("--port", type=int, default=8000, help="the session's port")
+    doctor.add_argument("--fix", action="store_true", help="say what could be put right")
+    doctor.add_argument(
+        "--configure-number", action="store_true", help="with --fix: have the number's calls come here"
+    )
+    doctor.add_argument("--json", action="store_true", help="print the findings as JSON and nothing else")
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    if options.configure_number and not options.fix:
+        raise PatterConfigError("--configure-number changes the number's webhook", hint="add --fix")
+    case = Case(
+        kind=options.carrier,
+        number=options.number,
+        webhook_url=normalise_webhook_url(options.webhook_url),
+        host=options.host,
+        port=options.port,
+        fix=options.fix,
+        configure_number=options.configure_number,
+    )
+    # What the session logs of our own forged requests is no news to whoever reads the findings.
+    logging.getLogger("patter_trio").addHandler(logging.NullHandler())
+
+    def show(finding: Finding) -> None:
+        if not options.json:
+            print("\n".join(lines_of(finding)), flush=True)
+
+    findings = trio.run(examine, case, show)
+    if options.json:
+        print(json.dumps(finding_record(findings), indent=2))
+    else:
+        print(f"\n{summary(findings)}")
+    return 0 if finding_record(findings)["ok"] else 1
 
 
 def _settings(options: argparse.Namespace) -> Demo:

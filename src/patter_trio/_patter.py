@@ -15,19 +15,24 @@ import attrs
 import trio
 
 from ._call.agent import Agent
-from ._server.reach import warn_if_unreachable
 from ._session import Session, open_session
-from ._settings import SessionSettings, normalise_webhook_url
+from ._settings import SessionSettings, check_one_way, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 from .llm import OpenAILLM
 from .tools import MCPServer
+from .tunnels import Tunnel
+from .tunnels._tunnel import as_tunnel
 
 __all__ = ["Patter", "serve", "session"]
 
 _log = logging.getLogger("patter_trio")
 
 _SESSION_OPTIONS = {field.name for field in attrs.fields(SessionSettings)}
+
+
+# Settings of the agent that may be given along with it.
+_AGENT_OPTIONS = ("on_message", "local_recording")
 
 
 class Patter:
@@ -37,12 +42,20 @@ class Patter:
         carrier: the telephone company's credentials, such as ``Twilio()``.
         phone_number: our number in E.164 form, such as ``+15550001234``.
         webhook_url: the public base URL under which the carrier reaches us.
+        tunnel: what makes a public address of its own instead: ``True`` for ``CloudflareTunnel()``, or a
+            tunnel of :mod:`patter_trio.tunnels`. A session may have another one.
 
     Raises:
-        PatterConfigError: the number or the URL cannot be right.
+        PatterConfigError: the number or the URL cannot be right, or there are two ways to reach us.
     """
 
-    def __init__(self, carrier: Carrier | None = None, phone_number: str = "", webhook_url: str = "") -> None:
+    def __init__(
+        self,
+        carrier: Carrier | None = None,
+        phone_number: str = "",
+        webhook_url: str = "",
+        tunnel: Tunnel | bool | None = None,
+    ) -> None:
         if carrier is not None and not isinstance(carrier, Carrier):
             raise PatterConfigError(f"carrier={carrier!r} is no carrier", hint="for example Twilio()")
         if carrier is not None and not phone_number:
@@ -55,6 +68,8 @@ class Patter:
         self._carrier = carrier
         self._phone_number = phone_number
         self._webhook_url = normalise_webhook_url(webhook_url)
+        self._tunnel = as_tunnel(tunnel)
+        check_one_way(self._webhook_url, self._tunnel)
 
     def agent(self, system_prompt: str = "", **settings: Any) -> Agent:
         """An :class:`Agent`; its settings are listed there. ``vad`` defaults to Silero where it is installed.
@@ -74,22 +89,25 @@ class Patter:
     def session(self, agent: Agent | None = None, **options: Any) -> AbstractAsyncContextManager[Session]:
         """A running session for the length of an ``async with`` block.
 
-        Options are those of :class:`SessionSettings` (``port``, ``host``, ``max_calls``, ``drain_seconds``,
-        ``on_call_start`` …) and ``on_message``, which answers for an agent that has no model.
+        Options are those of :class:`SessionSettings` (``port``, ``host``, ``tunnel``, ``max_calls``,
+        ``drain_seconds``, ``on_call_start`` …) and, for the agent that is given, ``on_message``, which
+        answers where it has no model, and ``local_recording``, where its calls are recorded.
 
         Raises:
             PatterConfigError: an option is unknown, or the agent cannot take calls.
             PatterConnectionError: the port cannot be bound.
         """
-        on_message = options.pop("on_message", None)
+        ours = {name: options.pop(name, None) for name in _AGENT_OPTIONS}
+        ours = {name: value for name, value in ours.items() if value is not None}
         unknown = options.keys() - (_SESSION_OPTIONS - {"carrier", "phone_number", "webhook_url"})
         if unknown:
             raise PatterConfigError(f"a session has no option {', '.join(sorted(unknown))}")
-        if on_message is not None:
+        if ours:
             if agent is None:
-                raise PatterConfigError("on_message needs an agent to speak for")
-            agent = attrs.evolve(agent, on_message=on_message)
+                raise PatterConfigError(f"{' and '.join(ours)} needs an agent to be used for")
+            agent = attrs.evolve(agent, **ours)
         agent = _with_a_model(agent)
+        options.setdefault("tunnel", self._tunnel)
         options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))
         settings = SessionSettings(
             carrier=self._carrier, phone_number=self._phone_number, webhook_url=self._webhook_url, **options
@@ -106,7 +124,8 @@ class Patter:
         """Answers the phone until SIGTERM or SIGINT, then lets running calls finish; see :meth:`session`.
 
         A second signal ends the calls at once. With ``nursery.start`` it gives the session once it listens.
-        A ``webhook_url`` that does not lead here is warned of some seconds later.
+        A public address that does not lead here is warned of some seconds later, and so is a number whose
+        calls do not come to it.
         """
         async with self.session(agent, **options) as running, AsyncExitStack() as stack:
             # What exists by now stays as long as the session. Left to the collector, a full collection
@@ -117,8 +136,7 @@ class Patter:
             task_status.started(running)
             async with _signals() as received:
                 async with trio.open_nursery() as background:
-                    if self._webhook_url:
-                        background.start_soon(warn_if_unreachable, running.url, running.id, running.address)
+                    background.start_soon(running.look_around)
                     await anext(received)
                     background.cancel_scope.cancel()
                 _log.info("stopping; a second signal ends the calls at once")

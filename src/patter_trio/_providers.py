@@ -43,6 +43,7 @@ class Providers:
             llm=await self.open(agent.llm),
             tts=await self.open(agent.tts),
             vad=await self.open(agent.vad),
+            audio_filter=await self.open(agent.audio_filter),
             turn_detector=await self.open(agent.turn_detector),
             hedge_llm=await self.open(agent.hedge_llm),
             on_message=await self._answering(agent.on_message),

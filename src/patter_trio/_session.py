@@ -3,57 +3,47 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
-from collections import deque
-from collections.abc import AsyncIterator, Collection, Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from functools import partial
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import attrs
 import trio
 
-from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
-from ._callbacks import call_end_payload, listeners_for
-from ._foreign import call_back, unwrapped
+from ._call.screening import Screening
+from ._dialling import Dialler
+from ._foreign import unwrapped
+from ._office import Office
+from ._outgoing import MachineDetectionResult, OutgoingCall
 from ._providers import Providers
 from ._server.admission import Admission
 from ._server.app import build_app
+from ._server.entrance import Entrance
 from ._server.house import UpgradeRequest
 from ._server.port import PortStats, serve_port
-from ._settings import SessionCounts, SessionSettings, normalise_webhook_url
-from ._wall import wall_time
-from .abc import LiveCarrier, MediaSocket, MediaWire, WebhookRequest
+from ._settings import SessionSettings, normalise_webhook_url
+from ._streams import Streams
+from ._switchboard import Switchboard
+from .abc import MediaSocket, WebhookRequest
 from .errors import (
-    CapacityError,
     PatterConfigError,
     PatterConnectionError,
-    RemoteProtocolError,
-    SignatureError,
 )
-from .events import CallInfo, StreamStarted
-from .telephony import CallOffered, Links, Refusal, StreamOrder, WebhookReply
-from .tools import MCPServer, Tool, open_mcp_tools
+from .telephony import RecordingSaved, WebhookReply
 
 __all__ = ["Session", "open_session"]
 
 _log = logging.getLogger("patter_trio.session")
 
-# The carrier's first messages follow the upgrade at once.
-_START_SECONDS = 5.0
-
 _LAST_ANSWERS_SECONDS = 1.0
-
-# How many ended calls a session remembers.
-_RESULTS = 1000
 
 # A callback after the end of a call may talk to a slow CRM; it holds nothing up.
 _CALL_END_SECONDS = 30.0
-# When the session itself is cancelled, people wait for it to end.
-_CALL_END_CANCELLED_SECONDS = 2.0
 
 
 class Session:
@@ -61,25 +51,22 @@ class Session:
 
     def __init__(self, settings: SessionSettings, agent: Agent | None, nursery: trio.Nursery) -> None:
         self._settings = settings
-        self._agent = agent
         self._nursery = nursery
         self._ticker = Ticker()
-        self._admission = Admission(settings.max_calls)
-        self._calls: dict[str, Call] = {}
-        self._providers = Providers(nursery)
-        self._carrier: LiveCarrier | Any = None
-        self._kind = settings.carrier.kind if settings.carrier is not None else ""
+        self._office = Office(settings, agent, Providers(nursery), Admission(settings.max_calls))
         self._base = settings.webhook_url
-        self._quiet = trio.Event()
-        self._reporting = 0
+        self._entrance = Entrance(settings, self._known_as)
         self._patience = trio.CancelScope()
         self._listeners: list[trio.SocketListener] = []
         self._port_closed = trio.Event()
         self.id = secrets.token_hex(8)
         self.address: tuple[str, int] | None = None
-        self.results: deque[CallResult] = deque(maxlen=_RESULTS)
-        self.counts = SessionCounts()
+        self.counts = self._office.counts
         self.port_stats = PortStats()
+        self._switchboard = Switchboard(self, self._office)
+        self._streams = Streams(self._office, self._ticker, self._switchboard)
+        self._dialler = Dialler(self._office, self._switchboard, self._streams)
+        self._switchboard.on_recording = self._streams.tell_recording
         self.app = build_app(self)
 
     # --- for the owner --------------------------------------------------------------------------------------
@@ -87,7 +74,17 @@ class Session:
     @property
     def calls(self) -> Mapping[str, Call]:
         """The running calls by call id."""
-        return self._calls
+        return self._streams.calls
+
+    @property
+    def results(self) -> Sequence[CallResult]:
+        """How the last thousand calls ended, the latest one last."""
+        return self._streams.results
+
+    @property
+    def recordings(self) -> Sequence[RecordingSaved]:
+        """The last thousand recordings of the carrier's that were told of."""
+        return self._streams.recordings
 
     @property
     def url(self) -> str:
@@ -97,20 +94,26 @@ class Session:
     def health(self) -> Mapping[str, Any]:
         """What ``/health`` says: no secrets, no numbers of people."""
         return {
-            "status": "draining" if self._admission.closed else "ok",
+            "status": "draining" if self._office.admission.closed else "ok",
             "session": self.id,
-            "calls": len(self._calls),
+            "calls": len(self.calls),
             "max_calls": self._settings.max_calls,
             "counts": attrs.asdict(self.counts),
             "port": self.port_stats.as_dict(),
             "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
+            **self._entrance.health(),
         }
+
+    async def look_around(self) -> None:
+        """Warns when the public address does not lead here, or calls to our number do not come to it."""
+        await self._entrance.look_around(self.id, self.address)
 
     async def drain(self) -> None:
         """Takes no new calls, lets the running ones finish until the deadline, then ends them."""
-        self._admission.close()
-        if self._admission.on_line or self._reporting:
-            count, patience = self._admission.on_line, self._settings.drain_seconds
+        self._office.admission.close()
+        await self._dialler.give_up()
+        if self._busy:
+            count, patience = self._office.admission.on_line, self._settings.drain_seconds
             _log.info("draining: %d call(s), at most %g s", count, patience)
             with trio.CancelScope(deadline=trio.current_time() + patience) as self._patience:
                 await self._until_quiet()
@@ -120,15 +123,92 @@ class Session:
 
     def end_calls(self) -> None:
         """Ends every call now; a drain that is waiting for them waits no longer."""
-        self._admission.close()
+        self._office.admission.close()
         self._patience.cancel()
-        for call in list(self._calls.values()):
+        for call in list(self.calls.values()):
             call.drain()
 
+    @property
+    def _busy(self) -> bool:
+        return bool(self._office.admission.on_line or self._streams.reporting or self._dialler.ringing)
+
     async def _until_quiet(self) -> None:
-        while self._admission.on_line or self._reporting:
-            self._quiet = trio.Event()
-            await self._quiet.wait()
+        while self._busy:
+            await self._streams.wait_change()
+
+    async def call(
+        self,
+        to: str,
+        agent: Agent | None = None,
+        *,
+        first_message: str | None = None,
+        from_number: str = "",
+        machine_detection: bool = True,
+        on_machine_detection: Callable[[MachineDetectionResult], Any] | None = None,
+        voicemail_message: str = "",
+        ring_timeout: int = 25,
+        send_digits: str = "",
+        variables: Mapping[str, Any] | None = None,
+        wait: bool = False,
+    ) -> OutgoingCall:
+        """Calls somebody; returns when the carrier has taken that on. ``await`` what it returns for the end.
+
+        Args:
+            to: E.164, or a ``sip:`` address.
+            agent: who talks; the session's own where it is left out.
+            first_message: said instead of the agent's own first message.
+            from_number: our number that is shown; the session's own where it is left out.
+            machine_detection: whether the carrier listens for answering machines. The agent is silent until
+                it is known who picked up, for 5 s at most, and says nothing to a machine.
+            on_machine_detection: told who picked up, once it is known.
+            voicemail_message: left on a machine after its beep, in the agent's own voice.
+            ring_timeout: seconds that it may ring.
+            send_digits: keys pressed by the carrier on answer, ``w`` is half a second.
+            variables: values for ``{name}`` in the agent's messages, over its own.
+            wait: whether to return only when the call is over; its result is in ``.result`` then.
+
+        Raises:
+            PatterConfigError: something of this cannot be meant; nothing was asked of the carrier.
+            CapacityError: all lines are taken, or the session is ending.
+            PatterError: the carrier did not take the call on.
+        """
+        agent = agent or self._office.agent
+        if agent is None:
+            raise PatterConfigError("there is nobody to talk in this call", hint="pass agent=")
+        agent.require_pipeline()
+        outgoing = OutgoingCall(
+            to,
+            from_number or self._settings.phone_number,
+            ring_seconds=ring_timeout,
+            send_digits=send_digits,
+            first_message=first_message,
+            variables=variables or {},
+            screening=Screening(voicemail_message) if machine_detection else None,
+            on_machine_detection=on_machine_detection,
+        )
+        await self._nursery.start(self._dialler.dial, outgoing, agent)
+        if wait:
+            await outgoing.wait_ended()
+        return outgoing
+
+    async def save_recording(self, saved: RecordingSaved, path: str | os.PathLike[str]) -> None:
+        """Fetches a recording of the carrier's into a file, which is there when it is complete.
+
+        Raises:
+            PatterError: there is none, or the carrier refuses or cannot be reached.
+            OSError: the file cannot be written.
+        """
+        if self._office.live is None:
+            raise PatterConfigError("a session without a carrier has no recordings")
+        part = trio.Path(f"{os.fspath(path)}.part")
+        try:
+            async with self._office.live.fetch_recording(saved) as pieces, await part.open("wb") as file:
+                async for piece in pieces:
+                    await file.write(piece)
+            await part.replace(path)
+        finally:
+            with trio.CancelScope(shield=True):
+                await part.unlink(missing_ok=True)
 
     # --- what the server asks -------------------------------------------------------------------------------
 
@@ -141,146 +221,21 @@ class Session:
 
     async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
         """The carrier asks what to do with a call, or tells what became of one."""
-        carrier = self._settings.carrier
-        if carrier is None or carrier.kind != kind:
-            return WebhookReply("no such carrier here\n", "text/plain", 404)
-        try:
-            carrier.verify(request)
-        except SignatureError as error:
-            self.counts.refused_signature += 1
-            _log.warning("webhook refused: %s", error)
-            return WebhookReply("signature refused\n", "text/plain", 403)
-        try:
-            notice = carrier.read_notice(what, request)
-        except RemoteProtocolError as error:
-            self.counts.refused_malformed += 1
-            _log.warning("webhook refused: %s", error)
-            return WebhookReply("not understood\n", "text/plain", 400)
-        if not isinstance(notice, CallOffered):
-            return WebhookReply()
-        return await self._take(notice.info)
-
-    async def _take(self, info: CallInfo) -> WebhookReply:
-        """Takes an incoming call, if there is room for it."""
-        if info.callee and info.callee != self._settings.phone_number:
-            _log.warning("a call for another number came here: does its webhook mean this session?")
-        try:
-            token = self._admission.admit(info, self._agent, trio.current_time())
-        except CapacityError as error:
-            self.counts.refused_busy += 1
-            _log.warning("call %s refused: %s", info.call_id, error)
-            return await self._carrier.refuse(info, Refusal("busy"))
-        url = self.public_url(f"/ws/{self._kind}/{token}", websocket=True)
-        links = Links(self._base, self._kind, token)
-        return await self._carrier.answer(info, StreamOrder(url, links))
+        return await self._switchboard.answer(kind, what, request)
 
     def refuse_media(self, upgrade: UpgradeRequest) -> int | None:
         """Checks a media upgrade before it is accepted: the one-time token, then the signature."""
-        status = self._judge_media(upgrade)
-        if status is not None:
-            self.counts.refused_stream += 1
-        return status
+        return self._streams.refuse(upgrade, self.public_url(upgrade.target, websocket=True))
 
     async def run_media(self, socket: MediaSocket, upgrade: UpgradeRequest) -> None:
         """Takes an accepted media stream: binds it to its call and runs that."""
-        carrier = self._settings.carrier
-        expected = self._admission.claim(_token_of(upgrade.target), trio.current_time())
-        if carrier is None or expected is None:
-            self.counts.refused_stream += 1
-            _log.warning("media stream refused: its token is unknown, used or too old")
-            await socket.aclose()
-            return
-        result = None
-        try:
-            wire = carrier.open_wire()
-            started = await self._wait_for_start(socket, wire)
-            if started is None or started.call_id != expected.info.call_id:
-                self.counts.streams_without_start += 1
-                _log.warning("media stream refused: it does not start call %s", expected.info.call_id)
-                return
-            info = attrs.evolve(expected.info, custom_params=started.parameters)
-            call = await self._open_call(info, expected.agent)
-            try:
-                result = await call.run(socket, wire)
-            finally:
-                del self._calls[info.call_id]
-                result = call.result
-        finally:
-            # The line is free before anybody is told about the call: callbacks may take their time.
-            self._admission.release(expected)
-            self._reporting += 1
-            try:
-                await socket.aclose()
-                if result is not None:
-                    await self._report_end(expected.info, result)
-            finally:
-                self._reporting -= 1
-                self._quiet.set()
+        await self._streams.run(socket, upgrade)
 
     # --- inside ---------------------------------------------------------------------------------------------
 
-    def _judge_media(self, upgrade: UpgradeRequest) -> int | None:
-        carrier = self._settings.carrier
-        if carrier is None or not self._admission.knows(_token_of(upgrade.target), trio.current_time()):
-            _log.warning("media stream refused: its token is unknown, used or too old")
-            return 403
-        url = self.public_url(upgrade.target, websocket=True)
-        try:
-            carrier.verify(WebhookRequest("GET", url, upgrade.headers))
-        except SignatureError as error:
-            _log.warning("media stream refused: %s", error)
-            return 403
-        return None
-
-    async def _wait_for_start(self, socket: MediaSocket, wire: MediaWire) -> StreamStarted | None:
-        with trio.move_on_after(_START_SECONDS):
-            while True:
-                try:
-                    event = wire.decode(await socket.receive())
-                except RemoteProtocolError as error:
-                    _log.warning("before the start of a media stream: %s", error)
-                    continue
-                except trio.EndOfChannel:
-                    return None
-                if isinstance(event, StreamStarted):
-                    return event
-        return None
-
-    async def _open_call(self, info: CallInfo, agent: Agent) -> Call:
-        clock = WallClock(wall_time(), trio.current_time())
-        call = Call(
-            info,
-            await self.live_agent(agent),
-            ticker=self._ticker,
-            clock=clock,
-            carrier=self._carrier,
-            more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
-        )
-        for listener in listeners_for(self._settings, call):
-            call.listen(listener)
-        self._calls[info.call_id] = call
-        self.counts.answered += 1
-        return call
-
-    async def _report_end(self, info: CallInfo, result: CallResult) -> None:
-        """Records how a call ended: also one that is ended by the end of the session."""
-        self.results.append(result)
-        if result.outcome == "answered":
-            self.counts.completed += 1
-        else:
-            self.counts.failed += 1
-        on_call_end = self._settings.on_call_end
-        if on_call_end is None:
-            return
-        cancelled = trio.current_effective_deadline() == float("-inf")
-        seconds = _CALL_END_CANCELLED_SECONDS if cancelled else _CALL_END_SECONDS
-        with trio.CancelScope(shield=cancelled):
-            payload = call_end_payload(info, result)
-            await call_back(on_call_end, payload, name="on_call_end", deadline=seconds)
-
-    async def live_agent(self, agent: Agent) -> Agent:
-        """The agent with its providers opened; each provider is opened once per session."""
-        return await self._providers.live_agent(agent)
+    def background(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
+        """Runs something for as long as the session; it must not raise."""
+        self._nursery.start_soon(task, *args)
 
     async def listen(self) -> None:
         """Binds the port and answers it until the session ends.
@@ -302,8 +257,10 @@ class Session:
         self._base = self._base.removesuffix(":0") + f":{port}" if self._base.endswith(":0") else self._base
         if not self._base:
             self._base = f"http://{host}:{port}"
-            if settings.carrier is not None:
-                _log.warning("no webhook_url=: only a carrier on this machine can reach %s", self._base)
+            if settings.carrier is not None and settings.tunnel is None:
+                _log.warning(
+                    "no webhook_url= and no tunnel=: only a carrier on this machine can reach %s", self._base
+                )
         self._listeners = listeners
         await self._nursery.start(self._serve_port)
         _log.info("listening on %s:%d as %s", host, port, self._base)
@@ -333,23 +290,19 @@ class Session:
                 await self._port_closed.wait()
 
     async def start(self) -> None:
-        """Opens the agent's providers, starts the clock, binds the port."""
+        """Opens the agent's providers, starts the clock, binds the port, opens the way to it."""
         self._nursery.start_soon(self._ticker.run)
-        self._carrier = await self._providers.open(self._settings.carrier)
-        if self._agent is not None:
-            await self.live_agent(self._agent)
+        carrier = self._settings.carrier
+        if carrier is not None:
+            self._office.live = await self._office.providers.open(carrier)
+        if self._office.agent is not None:
+            await self._office.providers.live_agent(self._office.agent)
         if self._settings.port is not None:
             await self.listen()
+        await self._entrance.open(self._nursery, self._base, self.address, self._office.live)
 
-
-def _mcp_tools(
-    servers: Iterable[MCPServer], taken: Collection[str]
-) -> AbstractAsyncContextManager[list[Tool]]:
-    return open_mcp_tools(servers, taken=taken)
-
-
-def _token_of(target: str) -> str:
-    return target.partition("?")[0].rstrip("/").rpartition("/")[2]
+    def _known_as(self, url: str) -> None:
+        self._base = url
 
 
 @asynccontextmanager

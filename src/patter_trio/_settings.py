@@ -14,8 +14,22 @@ from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
+from .events import CallInfo
+from .telephony import RecordingSaved
+from .tunnels import Tunnel
+from .tunnels._tunnel import as_tunnel
 
-__all__ = ["Callback", "SessionCounts", "SessionSettings", "normalise_webhook_url"]
+__all__ = [
+    "LOOPBACK",
+    "Callback",
+    "SessionCounts",
+    "SessionSettings",
+    "check_one_way",
+    "normalise_webhook_url",
+]
+
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+"""The names of this machine that no other one can reach."""
 
 Callback = Callable[[dict[str, Any]], Awaitable[Any] | Any]
 
@@ -25,6 +39,11 @@ def _port(_: Any, attribute: Attribute[Any], value: Any) -> None:
         isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 65536
     ):
         raise PatterConfigError(f"port={value!r} is no port", hint="0 to 65535, or None to bind none")
+
+
+def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, bool):
+        raise PatterConfigError(f"{attribute.name}={value!r} must be True or False")
 
 
 def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -41,6 +60,11 @@ class SessionSettings:
         phone_number: our number, E.164.
         webhook_url: our public base URL, ``https://…``; without it the address that is bound. A port 0 in
             it stands for the port that is bound.
+        tunnel: what leads from the internet to our port, in place of a ``webhook_url``: ``True`` for
+            ``CloudflareTunnel()``, or a tunnel of :mod:`patter_trio.tunnels`; it begins and ends with the
+            session.
+        configure_number: have the carrier send the number's calls here, once the public address is known;
+            where they went before is logged. Nothing at the carrier is changed otherwise.
         host: the interface to bind.
         port: the port to bind, 0 for any free one, ``None`` to bind none (mount ``session.app``).
         max_calls: calls at once; the next one hears the busy tone. Measured on two shared cores: without
@@ -48,6 +72,11 @@ class SessionSettings:
             not.
         drain_seconds: how long running calls may go on when the session ends.
         limits: what a single connection may cost.
+        on_call: chooses who takes an incoming call: gets its :class:`CallInfo`, gives an agent, a
+            :class:`~patter_trio.telephony.Refusal`, or ``None`` for the session's own agent.
+        recording: whether the carrier records every call, from the moment its stream is up.
+        on_recording: called with a :class:`~patter_trio.telephony.RecordingSaved` when a recording is ready.
+        on_machine_detection: called with a :class:`MachineDetectionResult` when it is known who picked up.
         on_call_start: called when a call connects.
         on_call_end: called after a call, with its transcript and result.
         on_transcript: called with each utterance of either side.
@@ -61,16 +90,48 @@ class SessionSettings:
     carrier: Carrier | None = None
     phone_number: str = ""
     webhook_url: str = ""
+    tunnel: Tunnel | None = attrs.field(default=None, converter=as_tunnel)
+    configure_number: bool = attrs.field(default=False, validator=_flag)
     host: str = attrs.field(default="127.0.0.1", validator=text)
     port: int | None = attrs.field(default=8000, validator=_port)
     max_calls: int = attrs.field(default=100, validator=number(1, whole=True))
     drain_seconds: float = attrs.field(default=10.0, validator=number(0))
     limits: PortLimits = attrs.field(factory=PortLimits, validator=_limits)
+    on_call: Callable[[CallInfo], Any] | None = attrs.field(default=None, validator=function_or_none)
+    recording: bool = False
+    on_recording: Callable[[RecordingSaved], Any] | None = attrs.field(
+        default=None, validator=function_or_none
+    )
+    on_machine_detection: Callable[[Any], Any] | None = attrs.field(default=None, validator=function_or_none)
     on_call_start: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_call_end: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_transcript: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_metrics: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_event: Listener | None = attrs.field(default=None, validator=function_or_none)
+
+    def __attrs_post_init__(self) -> None:
+        check_one_way(self.webhook_url, self.tunnel)
+        if self.tunnel is not None and self.port is None:
+            raise PatterConfigError(
+                "a tunnel leads to a port, and this session has none", hint="pass webhook_url= instead"
+            )
+        if self.configure_number and (self.carrier is None or not (self.webhook_url or self.tunnel)):
+            raise PatterConfigError(
+                "configure_number needs a carrier and a public address", hint="pass webhook_url= or tunnel="
+            )
+
+
+def check_one_way(webhook_url: str, tunnel: Tunnel | None) -> None:
+    """A session has one public address.
+
+    Raises:
+        PatterConfigError: it is given two.
+    """
+    if webhook_url and tunnel is not None:
+        raise PatterConfigError(
+            "webhook_url and tunnel both say how the carrier reaches us",
+            hint="leave one out: a tunnel brings its own address",
+        )
 
 
 @attrs.define
@@ -83,6 +144,9 @@ class SessionCounts:
     refused_malformed: int = 0
     refused_stream: int = 0
     streams_without_start: int = 0
+    placed: int = 0
+    not_taken: int = 0
+    prewarmed_in_vain: int = 0
     completed: int = 0
     failed: int = 0
 
@@ -97,7 +161,7 @@ def normalise_webhook_url(url: str) -> str:
         return ""
     full = url if "://" in url else f"https://{url}"
     parts = urlsplit(full)
-    loopback = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    loopback = parts.hostname in LOOPBACK
     if parts.scheme not in ("https", "http") or not parts.hostname or parts.query or parts.fragment:
         raise PatterConfigError(
             f"webhook_url={url!r} is not a web address", hint="for example https://example.com"

@@ -29,15 +29,18 @@ __all__ = [
     "CarrierEvent",
     "DigitPressed",
     "DigitReceived",
+    "DigitsSent",
     "EouTrigger",
     "FloorHeld",
     "FloorReleased",
     "FloorTaken",
     "HearingItem",
+    "HoldChanged",
     "LLMChunk",
     "LlmToken",
     "MarkPlayed",
     "Message",
+    "MuteChanged",
     "SpeechAudio",
     "SpeechEnded",
     "SpeechStarted",
@@ -66,8 +69,8 @@ Direction = Literal["inbound", "outbound"]
 Role = Literal["user", "assistant"]
 UserState = Literal["listening", "speaking", "thinking", "away"]
 AgentState = Literal["initializing", "idle", "listening", "thinking", "speaking"]
-EouTrigger = Literal["vad_silence", "semantic_turn_detector", "manual_commit"]
-TurnKind = Literal["greeting", "reply", "say"]
+EouTrigger = Literal["vad_silence", "semantic_turn_detector", "manual_commit", "keys_pressed"]
+TurnKind = Literal["greeting", "reply", "say", "clip", "keys", "music"]
 
 Message = Mapping[str, Any]
 """One message to a language model, in the OpenAI chat shape: ``{"role": …, "content": …}``."""
@@ -187,7 +190,8 @@ class TurnWindow:
 class SpokenAudio:
     """A piece of synthesised speech.
 
-    ``text`` stands on the first piece of each sentence and says which text the sound from here on speaks.
+    ``text`` stands on the first piece of each sentence and says which text the sound from here on speaks; an
+    empty one stands on every piece of sound without words, such as music.
     ``words`` may follow on any piece, their times counted from the start of that sentence's sound.
     """
 
@@ -313,6 +317,33 @@ class DigitReceived(CallEvent):
     name: ClassVar[str] = "digit_received"
 
     digit: str
+
+
+@attrs.frozen(kw_only=True)
+class DigitsSent(CallEvent):
+    """The agent's side has pressed keys; those of a sequence that broke off are the ones before that."""
+
+    name: ClassVar[str] = "digits_sent"
+
+    digits: str
+
+
+@attrs.frozen(kw_only=True)
+class HoldChanged(CallEvent):
+    """The caller was put on hold, or the agent is back."""
+
+    name: ClassVar[str] = "hold_changed"
+
+    on_hold: bool
+
+
+@attrs.frozen(kw_only=True)
+class MuteChanged(CallEvent):
+    """The agent's ears were closed, or opened again."""
+
+    name: ClassVar[str] = "mute_changed"
+
+    muted: bool
 
 
 @attrs.frozen(kw_only=True)

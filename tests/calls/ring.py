@@ -74,9 +74,9 @@ class Rung:
         return [event.kind for event in self.of(TurnEnded)]
 
 
-def patter() -> Patter:
-    """The number under test."""
-    return Patter(Twilio(account_sid=ACCOUNT, auth_token=TOKEN), NUMBER, URL)
+def patter(carrier: Any = None) -> Patter:
+    """The number under test, at Twilio unless told otherwise."""
+    return Patter(carrier or Twilio(account_sid=ACCOUNT, auth_token=TOKEN), NUMBER, URL)
 
 
 def agent(llm: Any = None, **settings: Any) -> Agent:
@@ -101,11 +101,13 @@ async def ring_async(
     conditions: LineConditions | None = None,
     *,
     on_call: Callable[[Call], Awaitable[Any]] | None = None,
+    carrier: Any = None,
     **options: Any,
 ) -> Rung:
     """Places one call and waits for its end; the session is left in order.
 
-    ``on_call`` is run beside the call once that is up, with the running :class:`Call`.
+    ``on_call`` is run beside the call once that is up, with the running :class:`Call`. ``carrier`` is what
+    the session takes for its carrier.
     """
     events: list[CallEvent] = []
     accepted = trio.Event()
@@ -117,7 +119,7 @@ async def ring_async(
     before = trio.lowlevel.current_statistics().tasks_living
     async with (
         trio.open_nursery() as beside,
-        patter().session(who, port=None, on_event=note, **options) as session,
+        patter(carrier).session(who, port=None, on_event=note, **options) as session,
     ):
 
         async def follow() -> None:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import pytest
 import trio
 import trio.lowlevel
+import trio.testing
 
 import patter_trio
 from patter_trio import (
@@ -22,6 +23,7 @@ from patter_trio import (
     SessionSettings,
     Twilio,
 )
+from patter_trio._lines import Line, Lines
 from patter_trio._server.admission import Admission
 from patter_trio._wire.signatures import sign_twilio
 from patter_trio._wire.twilio_far import FarStream
@@ -247,24 +249,37 @@ def test_a_claimed_stream_takes_a_line_before_it_starts() -> None:
     house(body, max_calls=1)
 
 
-def test_admission_counts_expected_calls_and_running_ones() -> None:
+async def test_admission_counts_expected_calls_and_running_ones() -> None:
     admission, who = Admission(2), agent()
-    first, second = CallInfo("a"), CallInfo("b")
-    token = admission.admit(first, who, 0.0)
-    assert admission.admit(first, who, 1.0) == token
-    admission.admit(second, who, 0.0)
+    first, second, third = (Line(CallInfo(call_id), who) for call_id in "abc")
+    token = admission.admit(first, 0.0)
+    assert admission.admit(first, 1.0) == token
+    admission.admit(second, 0.0)
     with pytest.raises(CapacityError, match="lines are taken"):
-        admission.admit(CallInfo("c"), who, 1.0)
-    claimed = admission.claim(token, 1.0)
-    assert claimed is not None
+        admission.admit(third, 1.0)
+    assert admission.claim(token, 1.0) is first
     assert admission.claim(token, 1.0) is None
     with pytest.raises(CapacityError, match="running already"):
-        admission.admit(first, who, 2.0)
-    admission.release(claimed)
-    admission.admit(CallInfo("c"), who, 2.0)
-    with pytest.raises(CapacityError, match="no agent"):
-        admission.admit(CallInfo("d"), None, 2.0)
-    assert len({admission.admit(CallInfo(str(n)), who, 1000.0 * n) for n in range(1, 50)}) == 49
+        admission.admit(first, 2.0)
+    admission.release(first)
+    forgotten = admission.admit(third, 2.0)
+    admission.forget(forgotten)
+    assert not admission.knows(forgotten, 2.0)
+    lines = [Line(CallInfo(str(n)), who) for n in range(1, 50)]
+    assert len({admission.admit(line, 1000.0 * n) for n, line in enumerate(lines, 1)}) == 49
+
+
+async def test_a_call_whose_stream_never_comes_is_forgotten(autojump_clock: trio.testing.MockClock) -> None:
+    lines, who = Lines(), agent()
+    line = lines.add(Line(CallInfo("a"), who))
+    await trio.sleep(61)
+    lines.add(Line(CallInfo("b"), who))
+    assert lines.find(line.key, "a") is line, "for what is still told of it"
+    assert lines.find(line.key, "b") is None
+    for number in range(2000):
+        lines.end(lines.add(Line(CallInfo(f"c{number}"), who)))
+    assert lines.find(line.key, "a") is None
+    assert lines.of_call("c1999") is not None
 
 
 # --- the end ------------------------------------------------------------------------------------------------

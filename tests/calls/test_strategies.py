@@ -129,7 +129,7 @@ def test_a_longer_window_pauses_longer() -> None:
             barge_in_strategies=TWO_WORDS,
             barge_in_confirm_ms=window,
         )
-        caller = Caller().waits_until(lambda ear: "open" in ear.text()).coughs(0.2).waits(4.0).hangs_up()
+        caller = Caller().waits_until(lambda ear: "open" in ear.text()).coughs(0.2).waits(4.1).hangs_up()
         rung = ring(who, caller)
         (alarm,) = rung.false_alarms
         return int(alarm.held_ms)

@@ -555,7 +555,9 @@ def test_the_model_can_transfer_the_call_where_the_carrier_can() -> None:
     assert number == "+15550009999"
     spoken = rung.outcome.ear.agent_speech[1]
     assert at >= rung.events[0].time + spoken.start + 1.0, "what it says about it is heard first"
-    assert asked(llm, 1)[-1]["content"] == "The caller is being connected to +15550009999."
+    (used,) = rung.result.history[-1].tools
+    assert used.result == "The caller is being connected to +15550009999."
+    assert len(llm.requests) == 1, "there is nobody any more to say anything to"
     assert rung.result.reason == "transferred"
 
 

@@ -21,7 +21,7 @@ async def test_an_address_answers_what_the_function_would_be_asked(monkeypatch: 
     async with open_endpoint(refuses(200, b'{"text": "At eight."}')) as far:
         who = voiced(on_message=CustomLLM(far.url, allow_private=True))
         async with patter().session(who, port=None) as session:
-            live = await session.live_agent(who)
+            live = await session._office.providers.live_agent(who)
             event = {"text": "When?", "call_id": "CA1", "caller": "+1", "callee": "+2", "history": []}
             assert [piece async for piece in live.on_message(event)] == ["At eight."]
     assert far.requests[0].body == event
@@ -40,13 +40,13 @@ async def test_where_nobody_was_named_and_a_key_is_set_openai_thinks(monkeypatch
     monkeypatch.setenv("OPENAI_API_KEY", "sk-test")
     who = voiced()
     async with patter().session(who, port=None) as session:
-        assert session._agent is not None
-        live = await session.live_agent(session._agent)
+        assert session._office.agent is not None
+        live = await session._office.providers.live_agent(session._office.agent)
         assert live.llm is not None
         assert getattr(live.llm, "name", "") == "openai"
     async with patter().session(who, port=None, on_message=lambda event: "I answer.") as session:
-        assert session._agent is not None
-        assert session._agent.llm is None, "a function that was given answers by itself"
+        assert session._office.agent is not None
+        assert session._office.agent.llm is None, "a function that was given answers by itself"
 
 
 async def test_without_any_of_them_the_agent_takes_no_calls(monkeypatch: pytest.MonkeyPatch) -> None:

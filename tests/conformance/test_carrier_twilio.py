@@ -209,7 +209,9 @@ async def test_answers_are_what_the_carrier_understands() -> None:
     info, links = CallInfo(CALL), Links("https://voice.example.test", "twilio", "t")
     async with Twilio(auth_token=TOKEN).open() as live:
         answer = await live.answer(info, StreamOrder(SOCKET_URL, links, {"token": "abc"}))
-        assert parse_answer(answer.body) == StreamAnswer(SOCKET_URL, {"token": "abc"})
+        assert parse_answer(answer.body) == StreamAnswer(
+            SOCKET_URL, {"token": "abc"}, links.webhook("stream")
+        )
         for reason in ("busy", "rejected"):
             refused = await live.refuse(info, telephony.Refusal(reason))
             assert parse_answer(refused.body) == Refusal(reason)

@@ -63,7 +63,7 @@ async def test_a_call_that_comes_in_is_answered_by_a_command_and_stays(autojump_
     async with exchanging() as (exchange, office, client):
 
         async def act() -> None:
-            await exchange.wait_until(lambda: office.what("leg-1") == ["began", "offered"])
+            await exchange.wait_until(lambda: sorted(office.what("leg-1")) == ["began", "offered"])
             assert exchange.legs["leg-1"].status == "ringing"
             assert await command(client, "leg-1", "answer") == 200
             await trio.sleep(5)

@@ -121,7 +121,7 @@ async def test_the_vendors_client_sends_what_we_send() -> None:
         async with settings.open() as live:
             await live.transfer(CALL, TransferOrder(HUMAN, LINKS))
             await live.hang_up(CALL)
-        document = dial(HUMAN, afterwards=settings.after_transfer)
+        document = dial(HUMAN, action=LINKS.webhook("transfer"))
         server.account.calls[CALL].status = "in-progress"
         await act("update", twiml=document)
         await act("update", status="completed")
@@ -277,7 +277,7 @@ async def test_a_transfer_ends_the_media_stream_with_a_stop_and_the_call_goes_on
     autojump_clock: MockClock,
 ) -> None:
     agent, twilio = UpAgent(greeting="hello"), SimulatedTwilio()
-    act = in_memory(twilio, Twiml=dial(HUMAN, afterwards="Goodbye."))
+    act = in_memory(twilio, Twiml=dial(HUMAN, action="https://voice.example.test/transfer"))
     outcome = await call_with(twilio, agent, act)
     assert (outcome.ended_by, outcome.transferred_to) == ("transferred", HUMAN)
     assert outcome.ok, outcome.steps

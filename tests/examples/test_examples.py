@@ -427,6 +427,7 @@ async def test_mcp_tools_are_those_of_a_server_that_the_call_starts() -> None:
     assert outcome.ok, outcome
     assert [tool["function"]["name"] for tool in model.requests[0].tools] == [
         "end_call",
+        "send_dtmf",
         "transfer_call",
         "price_of",
     ]

@@ -21,10 +21,12 @@ from patter_trio.errors import MissingExtraError, PatterConfigError, PatterConne
 from patter_trio.events import MULAW_8K
 from patter_trio.testing import (
     Caller,
+    LoopbackLine,
     ScriptedLLM,
     ScriptedSTT,
     ScriptedTTS,
     ScriptedVAD,
+    SimulatedTwilio,
     speak_words,
 )
 from patter_trio.testing.wordsound import WordReader, join_words
@@ -120,7 +122,8 @@ async def test_ctrl_c_hangs_up() -> None:
 
 async def test_a_call_that_is_not_taken_is_told_of() -> None:
     async with open_desk(max_calls=1) as session, trio.open_nursery() as nursery:
-        nursery.start_soon(put_through, session, Tape(), print)
+        other = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER, caller="+15550001111")
+        nursery.start_soon(other.call, LoopbackLine(session.url), Caller((Talk(Tape()),)))
         while not session.calls:  # noqa: ASYNC110 (over real sockets)
             await trio.sleep(0.01)
         with pytest.raises(PatterConnectionError, match="the call was refused: busy"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -11,6 +12,7 @@ from patter_trio.events import (
     AgentSpeechEnded,
     AgentSpeechStarted,
     CallEnded,
+    DigitReceived,
     FloorTaken,
     TurnEnded,
     TurnFailed,
@@ -32,6 +34,8 @@ _UNPROVED = _GIVEN_UP + 0.5
 
 # The caller's last words are in the history when the call went on for so long after them.
 _SURELY_COMMITTED = 4.5
+
+_KEYS = re.compile(r"\[DTMF: ([^\]]+)\]")
 
 
 def breaches(stage: Stage) -> list[str]:
@@ -97,7 +101,7 @@ def the_model_is_told_only_what_was_heard(call: Played) -> Iterator[str]:
 
 
 def every_word_of_the_caller_is_remembered_once(call: Played) -> Iterator[str]:
-    remembered = _history(call, "user")
+    remembered = _KEYS.sub(" ", " ".join(_history(call, "user"))).split()
     said = [word for utterance in call.outcome.utterances for word in utterance.text.split()]
     if len(set(remembered)) != len(remembered):
         yield f"twice: {remembered}"
@@ -120,6 +124,14 @@ def every_word_of_the_caller_is_remembered_once(call: Played) -> Iterator[str]:
     lost = [word for word in sure if word not in remembered]
     if lost:
         yield f"lost {lost}; remembered {remembered}"
+
+
+def every_key_is_remembered_once_and_in_order(call: Played) -> Iterator[str]:
+    pressed = "".join(event.digit for event in call.events if isinstance(event, DigitReceived))
+    remembered = "".join(_KEYS.findall(" ".join(_history(call, "user"))))
+    whole = call.result is not None and call.result.outcome == "answered"
+    if remembered != pressed if whole else not pressed.startswith(remembered):
+        yield f"pressed {pressed}, remembered {remembered}"
 
 
 def speech_starts_and_ends_in_pairs(call: Played) -> Iterator[str]:
@@ -360,6 +372,7 @@ DURING: tuple[Promise, ...] = (
     history_is_what_the_ear_heard,
     the_model_is_told_only_what_was_heard,
     every_word_of_the_caller_is_remembered_once,
+    every_key_is_remembered_once_and_in_order,
     speech_starts_and_ends_in_pairs,
     interrupted_means_that_the_floor_was_taken,
     a_taken_floor_clears_the_line_once,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from patter_trio._audio.levels import rms_dbfs
-from patter_trio._audio.wav import read_wav, write_wav
+from patter_trio._audio.wav import WavWriter, read_wav, write_wav
 from patter_trio.errors import PatterConfigError, RemoteProtocolError
 
 
@@ -77,3 +77,35 @@ def test_levels_are_relative_to_full_scale() -> None:
 @pytest.mark.parametrize("pcm", [b"", b"x", bytes(320)])
 def test_silence_has_no_level(pcm: bytes) -> None:
     assert rms_dbfs(pcm) == -math.inf
+
+
+def test_a_growing_file_can_be_read_after_each_piece_even_if_nobody_closes_it(tmp_path: Path) -> None:
+    path = tmp_path / "call.wav"
+    with path.open("xb") as file:
+        writer = WavWriter(file, channels=2, sample_rate=16000)
+        assert read_wav(path) == ([b"", b""], 16000)
+        sound = b""
+        for number in range(1, 5):
+            piece = bytes([number, 0, number + 10, 0]) * number
+            writer.append(piece)
+            sound += piece
+            # Read beside the open file, as after a process that died here.
+            (left, right), rate = read_wav(path)
+            assert rate == 16000
+            assert left == b"".join(sound[at : at + 2] for at in range(0, len(sound), 4))
+            assert right == b"".join(sound[at + 2 : at + 4] for at in range(0, len(sound), 4))
+        writer.append(b"")
+    assert path.stat().st_size == 44 + len(sound)
+
+
+def test_what_was_written_and_not_said_in_the_header_is_not_read(tmp_path: Path) -> None:
+    """The disk is full in the middle of a piece: the header speaks of the pieces before it."""
+    path = tmp_path / "call.wav"
+    with path.open("xb") as file:
+        writer = WavWriter(file, channels=2, sample_rate=8000)
+        writer.append(b"\1\0\2\0" * 100)
+    with path.open("ab") as file:
+        file.write(b"\3\0\4")
+    (left, right), _ = read_wav(path)
+    assert left == b"\1\0" * 100
+    assert right == b"\2\0" * 100

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from patter_trio._turns.ledger import Ledger
 from patter_trio.events import Word
@@ -326,3 +328,69 @@ def test_a_filler_whose_synthesis_was_cut_is_not_heard_beyond_its_sound() -> Non
     mark = ledger.mark()
     assert ledger.mark_played(mark, 0.5)
     assert ledger.heard_text(0.5) == "one two"
+
+
+def test_sound_without_words_ends_a_sentence_and_is_nobodys_words() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.write("I choose sales.")
+    ledger.synthesise(8000, "I choose sales.")
+    ledger.synthesise(4000, "")
+    ledger.synthesise(4000, "")
+    ledger.send(16000, 0.0)
+    ledger.mark_played(ledger.mark(), 2.0)
+    assert ledger.heard_text(2.0) == "I choose sales."
+    assert ledger.unheard_text(2.0) == ""
+    ledger.write("And wait.")
+    ledger.synthesise(8000, "And wait.")
+    ledger.complete = True
+    assert ledger.heard_text(2.0) == "I choose sales."
+    assert ledger.unheard_text(2.0) == "And wait."
+
+
+def test_a_voice_that_does_not_tell_its_sentences_goes_on_behind_sound_without_words() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.write("One two.")
+    ledger.synthesise(8000)
+    ledger.synthesise(8000, "")
+    ledger.write("Three four.")
+    ledger.synthesise(8000)
+    ledger.complete = True
+    ledger.send(24000, 0.0)
+    ledger.mark_played(ledger.mark(), 3.0)
+    assert ledger.heard_text(3.0) == "One two. Three four."
+
+
+# --- sound that is none of the turn's -----------------------------------------------------------------------
+
+
+def test_what_the_carrier_plays_first_is_not_heard_as_this_turns() -> None:
+    ledger = Ledger(1, 8000, echoing=False)
+    ledger.synthesise(1600, "one two")
+    ledger.send(800, 0.0, busy_until=0.05)
+    assert ledger.plays_until == pytest.approx(0.15)
+    assert [ledger.heard(now) for now in (0.0, 0.05, 0.10, 0.15, 0.2)] == [0, 0, 400, 800, 800]
+
+
+@given(st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max_size=30))
+def test_sound_in_between_neither_hastens_nor_takes_back_what_was_heard(
+    steps: list[tuple[int, bool]],
+) -> None:
+    """Against a carrier that plays one sample after the other and knows whose each of them is."""
+    ledger = Ledger(1, 8000, echoing=False)
+    ledger.synthesise(1_000_000, "much")
+    queue: list[bool] = []
+    played = clock = 0
+    busy_until = 0.0
+    for wait, ours in steps:
+        for _ in range(wait):
+            clock += 1
+            played += queue.pop(0) if queue else 0
+            assert ledger.heard(clock * 0.01) == played * 80
+        now = clock * 0.01
+        if ours:
+            ledger.send(160, now, busy_until)
+        else:
+            busy_until = now + (len(queue) + 2) * 0.01
+        queue += [ours] * 2
+    ledger.cut(clock * 0.01 + len(queue) * 0.01)
+    assert ledger.heard(0.0) == (played + sum(queue)) * 80

@@ -21,9 +21,11 @@ from patter_trio._wire.twiml import (
     reject,
     say_and_hangup,
 )
+from patter_trio._wire.twiml_rooms import join_room, wait_in_room
 from patter_trio.errors import PatterConfigError, RemoteProtocolError
 
 URL = "wss://voice.example.test/ws/twilio/CA00000000000000000000000000000001"
+ACTION = "https://voice.example.test/webhooks/twilio/transfer?call=a&b"
 AWKWARD = "a<b>&\"c'é\n\t]]> 中 😀"
 
 
@@ -191,15 +193,13 @@ def test_documents_that_the_carrier_would_not_follow(xml: str) -> None:
 @pytest.mark.parametrize("caller_id", ["", "+15550001234"])
 def test_a_transfer_is_written_as_by_the_carriers_own_builder(sip: bool, caller_id: str) -> None:
     theirs = VoiceResponse()
-    call: Any = theirs.dial(timeout=25, **({"caller_id": caller_id} if caller_id else {}))
+    shown = {"caller_id": caller_id} if caller_id else {}
+    call: Any = theirs.dial(timeout=25, answer_on_bridge=True, action=ACTION, method="POST", **shown)
     number = "sip:desk@pbx.example.test" if sip else "+15550109999"
     (call.sip if sip else call.number)(number)
-    theirs.say(AWKWARD, language="de-DE")
-    theirs.hangup()
-    ours = dial(number, afterwards=AWKWARD, caller_id=caller_id, language="de-DE", ring_seconds=25)
+    ours = dial(number, action=ACTION, caller_id=caller_id, ring_seconds=25)
     assert same(ours, theirs)
-    # XML's own line ends and edges are what a reader gives back.
-    assert parse_answer(ours) == DialAnswer(number, AWKWARD.strip(), caller_id, "de-DE", 25)
+    assert parse_answer(ours) == DialAnswer(number, "", caller_id, "en-US", 25, ACTION)
 
 
 @pytest.mark.parametrize(
@@ -207,28 +207,26 @@ def test_a_transfer_is_written_as_by_the_carriers_own_builder(sip: bool, caller_
     [
         ({"number": "911"}, "transferred"),
         ({"caller_id": "anonymous"}, "shown"),
-        ({"language": "de_DE"}, "language"),
         ({"ring_seconds": 4}, "ring"),
         ({"ring_seconds": 601}, "ring"),
-        ({"afterwards": " "}, "nothing to say"),
-        ({"afterwards": "\x00"}, "control character"),
-        ({"afterwards": "&" * 800}, "4000"),
+        ({"action": "\x00"}, "control character"),
+        ({"action": "&" * 800}, "4000"),
     ],
 )
 def test_a_transfer_that_the_carrier_would_not_follow_is_refused(
     fields: dict[str, Any], complaint: str
 ) -> None:
     with pytest.raises(PatterConfigError, match=complaint):
-        dial(**{"number": "+15550109999", "afterwards": "Goodbye.", **fields})
+        dial(**{"number": "+15550109999", "action": ACTION, **fields})
 
 
 @given(number=st.text() | st.from_regex(r"(\+|sip:)[1-9a-z@;.&<>]{1,20}"))
 def test_whatever_a_number_holds_one_number_is_dialled_or_none(number: str) -> None:
     try:
-        document = dial(number, afterwards="Goodbye.")
+        document = dial(number, action=ACTION)
     except PatterConfigError:
         return
-    assert parse_answer(document) == DialAnswer(number, "Goodbye.", "", "en-US", 20)
+    assert parse_answer(document) == DialAnswer(number, "", "", "en-US", 20, ACTION)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +238,6 @@ def test_whatever_a_number_holds_one_number_is_dialled_or_none(number: str) -> N
         "<Dial><Number>911</Number></Dial>",
         "<Dial timeout='x'><Number>+15550109999</Number></Dial>",
         "<Dial callerId='anonymous'><Number>+15550109999</Number></Dial>",
-        "<Dial action='https://voice.example.test'><Number>+15550109999</Number></Dial>",
         "<Dial><Number>+15550109999</Number><Number>+15550109998</Number></Dial>",
         "<Dial><Number>+15550109999</Number></Dial><Redirect/>",
         "<Dial><Number>+15550109999</Number></Dial><Say>a</Say><Say>b</Say>",
@@ -249,6 +246,49 @@ def test_whatever_a_number_holds_one_number_is_dialled_or_none(number: str) -> N
 def test_a_transfer_that_is_not_followed_here_is_refused(verbs: str) -> None:
     with pytest.raises(RemoteProtocolError):
         parse_answer(f"<Response>{verbs}</Response>")
+
+
+def test_a_document_that_is_not_ours_may_say_something_after_a_transfer() -> None:
+    verbs = "<Dial><Number>+15550109999</Number></Dial><Say language='de-DE'>Danke.</Say><Hangup/>"
+    answer = parse_answer(f"<Response>{verbs}</Response>")
+    assert answer == DialAnswer("+15550109999", "Danke.", "", "de-DE", 30)
+
+
+def test_a_caller_waits_in_a_room_as_the_carriers_own_builder_writes_it() -> None:
+    theirs = VoiceResponse()
+    waiting: Any = theirs.dial(action=ACTION, method="POST")
+    rules = {"end_conference_on_exit": True, "beep": "false", "max_participants": 2}
+    waiting.conference("room", start_conference_on_enter=False, **rules)
+    assert same(wait_in_room("room", action=ACTION), theirs)
+
+
+@pytest.mark.parametrize("summary", ["", AWKWARD])
+def test_a_human_joins_a_room_as_the_carriers_own_builder_writes_it(summary: str) -> None:
+    theirs = VoiceResponse()
+    if summary:
+        theirs.say(summary, language="de-DE")
+    joined: Any = theirs.dial()
+    rules = {"end_conference_on_exit": True, "beep": "false", "max_participants": 2}
+    joined.conference("room", start_conference_on_enter=True, **rules)
+    assert same(join_room("room", summary, language="de-DE"), theirs)
+
+
+def test_rooms_that_cannot_be_meant() -> None:
+    with pytest.raises(PatterConfigError, match="language"):
+        join_room("room", language="de_DE")
+    with pytest.raises(PatterConfigError, match="4000"):
+        join_room("room", "x" * 4000)
+    with pytest.raises(PatterConfigError, match="without a name"):
+        wait_in_room("", action=ACTION)
+
+
+def test_a_sentence_is_said_in_its_language() -> None:
+    theirs = VoiceResponse()
+    theirs.say(AWKWARD, language="de-DE")
+    theirs.hangup()
+    assert same(say_and_hangup(AWKWARD, language="de-DE"), theirs)
+    with pytest.raises(PatterConfigError, match="language"):
+        say_and_hangup("Hello.", language="English")
 
 
 def test_a_bare_transfer_is_read_with_the_carriers_defaults() -> None:

@@ -112,6 +112,12 @@ async def test_other_methods_and_paths_are_refused() -> None:
     assert (await post(app, scope_of("/"), b""))[0] == 404
 
 
+async def test_nobody_is_redirected_to_the_host_that_a_request_names() -> None:
+    headers = [(b"host", b"evil.example.test")]
+    status, _ = await post(build_app(EchoHouse()), scope_of("/health/", method="GET", headers=headers), b"")
+    assert status == 404
+
+
 async def test_a_mounted_app_signs_over_the_path_behind_its_prefix() -> None:
     house = EchoHouse()
     outer = Starlette(routes=[Mount("/our voice", build_app(house))])

@@ -216,3 +216,50 @@ async def test_the_house_may_refuse_a_stream_with_any_status() -> None:
         assert (await door.ask(MEDIA)).startswith(b"HTTP/1.1 503")
         assert door.stats.upgrades_refused == 1
         assert door.house.upgrades == []
+
+
+async def call_once(stream: trio.SocketStream) -> None:
+    """Posts a webhook and reads its answer to the end."""
+    await stream.send_all(CALL)
+    received = b""
+    while not received.endswith(b"/>"):
+        received += await stream.receive_some(4096)
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+async def test_a_connection_that_has_served_requests_may_become_a_media_stream() -> None:
+    # Proxies and tunnels keep connections, and use them for whatever comes next.
+    async with open_door(EchoHouse()) as door, await door.connect() as stream:
+        for _ in range(2):
+            await call_once(stream)
+        await stream.send_all(MEDIA + frame(TEXT, b"first"))
+        received = b""
+        while b"first" not in received:
+            received += await stream.receive_some(4096)
+        assert received.startswith(b"HTTP/1.1 101")
+        (upgrade,) = door.house.upgrades
+        assert upgrade.target == "/ws/twilio/hostile"
+        assert upgrade.headers["sec-websocket-version"] == "13"
+        assert door.stats.media_open == 1
+        assert door.stats.upgrades_refused == 0
+
+
+@pytest.mark.parametrize(
+    ("later", "status"),
+    [
+        (MEDIA.replace(b"/ws/", b"/elsewhere/"), b"404"),
+        (MEDIA.replace(b"Upgrade: websocket", b"Upgrade: h2c"), b"400"),
+        (MEDIA.replace(b"hostile", b"refused"), b"403"),
+        (POST + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + MEDIA, b"400"),
+    ],
+    ids=["elsewhere", "another protocol", "a refused one", "one behind a request with two ends"],
+)
+async def test_a_later_request_for_another_protocol_is_refused_as_a_first_one_is(
+    later: bytes, status: bytes
+) -> None:
+    async with open_door(EchoHouse()) as door, await door.connect() as stream:
+        await call_once(stream)
+        await stream.send_all(later)
+        assert (await read_to_end(stream)).startswith(b"HTTP/1.1 " + status)
+        assert door.house.upgrades == []
+        assert door.stats.upgrades_refused == 1

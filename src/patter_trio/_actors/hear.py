@@ -55,8 +55,9 @@ async def hear(
 ) -> Literal["stopped", "lost", "silent"]:
     """Reads the stream until it ends and says how: ``stopped`` is the carrier's own goodbye.
 
-    Malformed messages are counted and dropped. Frames that come in another order, again or never leave here
-    in order and without gaps, so that media time never runs back.
+    Malformed messages are counted and dropped, and so is half a sample at the end of a frame, which would
+    tear all that follow. Frames that come in another order, again or never leave here in order and without
+    gaps, so that media time never runs back.
     """
     order = FrameOrder(wire.audio)
     with frames:
@@ -79,6 +80,7 @@ async def _read(
     on_digit: Callable[[str], None],
     counts: HearingCounts,
 ) -> Literal["stopped", "lost", "silent"]:
+    sample = wire.audio.bytes_per_sample
     with trio.CancelScope(deadline=trio.current_time() + _SILENT_CARRIER_SECONDS) as watch:
         while True:
             try:
@@ -95,6 +97,10 @@ async def _read(
                 watch.deadline = now + _SILENT_CARRIER_SECONDS
             if isinstance(event, AudioReceived):
                 counts.frames += 1
+                if len(event.audio) % sample:
+                    counts.malformed += 1
+                    counts.last_error = "half a sample at the end of a frame"
+                    event = attrs.evolve(event, audio=event.audio[: -(len(event.audio) % sample)])
                 for frame in order.feed(event):
                     frames.push(frame)
             elif isinstance(event, MarkPlayed):

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import deque
+from contextlib import AbstractContextManager
 
 import attrs
 import trio
 
-from ..abc import MediaSocket, MediaWire
+from ..abc import MediaSocket, MediaWire, WritesDigits
 from ..errors import CarrierStalledError
 from ..events import AudioFormat
+from .ticker import Tick, Ticker
 
 __all__ = ["Leg"]
 
@@ -30,7 +32,12 @@ class Leg:
     Posting never waits: the message goes straight to the socket if that can take it, else it queues for
     :meth:`write`, the actor that the call runs. Nothing here runs inside a turn's scope, so a cancelled
     turn never leaves a torn frame; what the queue still holds of it is dropped by :meth:`clear`.
+
+    ``busy_until`` is when the carrier will have played what was sent beside the turns: see
+    :class:`~patter_trio._actors.accompany.AccompaniedLeg`.
     """
+
+    busy_until = 0.0
 
     def __init__(self, socket: MediaSocket, wire: MediaWire) -> None:
         self._socket = socket
@@ -48,6 +55,16 @@ class Leg:
         """Asks to be told when everything before it was played."""
         self._post(self._wire.encode_mark(name), turn)
 
+    def post_digits(self, digits: str) -> None:
+        """Presses keys, at a carrier whose wire has a message for it."""
+        assert isinstance(self._wire, WritesDigits), "asked only where presses_keys is true"
+        self._post(self._wire.encode_digits(digits), None)
+
+    @property
+    def presses_keys(self) -> bool:
+        """Whether the carrier's wire has a message for keys."""
+        return isinstance(self._wire, WritesDigits)
+
     def clear(self, turn: int) -> int:
         """Drops what is not on the wire yet of a turn and clears the carrier's buffer; returns the drops.
 
@@ -58,6 +75,10 @@ class Leg:
         self._queue = kept
         self._post(self._wire.encode_clear(), None)
         return dropped
+
+    def paced(self, ticker: Ticker, tick: Tick) -> AbstractContextManager[None]:
+        """Calls a player's ``tick(now)`` every 20 ms while the block runs."""
+        return ticker.paced(tick)
 
     @property
     def queued(self) -> int:

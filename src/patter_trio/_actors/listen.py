@@ -1,4 +1,4 @@
-"""listen: joins the detector's edges and the recogniser's words into utterances."""
+"""listen: joins the detector's edges, the recogniser's words and the caller's keys into utterances."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import attrs
 import trio
 
 from .._turns.endpointing import CallerWords, Endpointing, Utterance
+from .._turns.keys import KeyCollector, KeyInput
 from ..events import Transcript
 from .channels import Level
 from .judge import Verdict
 from .observe import Reporter
 
-__all__ = ["Commit", "EdgeSeen", "Heard", "listen"]
+__all__ = ["Commit", "EdgeSeen", "Heard", "KeySeen", "listen"]
 
 
 @attrs.frozen
@@ -30,12 +31,21 @@ class Commit:
     """Somebody says that the caller has finished."""
 
 
-Heard = EdgeSeen | Transcript | Verdict | Commit
+@attrs.frozen
+class KeySeen:
+    """A key that the caller pressed ``at`` that time, on its way to :func:`listen`."""
+
+    key: str
+    at: float
+
+
+Heard = EdgeSeen | Transcript | Verdict | Commit | KeySeen
 
 
 async def listen(
     heard: trio.MemoryReceiveChannel[Heard],
     endpointing: Endpointing,
+    keys: KeyCollector,
     utterances: trio.MemorySendChannel[Utterance],
     words: Level[CallerWords],
     report: Reporter,
@@ -48,30 +58,56 @@ async def listen(
     """
     with heard, utterances:
         ended = False
-        while not ended:
-            with trio.CancelScope(deadline=endpointing.wake_at):
+        while not ended or keys.began < float("inf"):
+            with trio.CancelScope(deadline=min(endpointing.wake_at, keys.deadline)):
                 try:
                     item = await heard.receive()
                 except trio.EndOfChannel:
                     ended = True
                 else:
-                    _take(item, endpointing, words, report)
+                    _take(item, endpointing, keys, words, report)
             now = trio.current_time()
             silence = endpointing.ask(now)
             if silence is not None:
                 ask(silence, endpointing.text)
+            pressed = keys.take() if ended else keys.poll(now)
+            if pressed is not None:
+                # Whoever has pressed a key has said what there was to say about it.
+                endpointing.commit()
             if ended:
                 endpointing.speech_ended(now)
-                now = endpointing.deadline
-            utterance = endpointing.poll(now)
+            spoken = endpointing.poll(endpointing.deadline if ended else now)
+            if spoken is not None and spoken.text and pressed is None and keys.began < _began(spoken):
+                pressed = keys.take()
+            utterance = _joined(spoken, pressed, now)
             if utterance is not None:
+                if pressed is not None:
+                    report.transcript("user", pressed.text)
                 if utterance.text:
                     report.end_of_utterance(utterance)
                 words.set(attrs.evolve(words.value, committed=True))
                 await utterances.send(attrs.evolve(utterance, turn_idx=report.turn_idx))
 
 
-def _take(item: Heard, endpointing: Endpointing, words: Level[CallerWords], report: Reporter) -> None:
+def _began(spoken: Utterance) -> float:
+    return spoken.committed_at if spoken.speech_started is None else spoken.speech_started
+
+
+def _joined(spoken: Utterance | None, pressed: KeyInput | None, now: float) -> Utterance | None:
+    """Words and keys as one utterance, in the order in which they began."""
+    if pressed is None:
+        return spoken
+    if spoken is None:
+        return Utterance(pressed.text, "keys_pressed", committed_at=now, has_keys=True)
+    parts = [spoken.text, pressed.text]
+    if pressed.began < _began(spoken):
+        parts.reverse()
+    return attrs.evolve(spoken, text=" ".join(filter(None, parts)), trigger="keys_pressed", has_keys=True)
+
+
+def _take(
+    item: Heard, endpointing: Endpointing, keys: KeyCollector, words: Level[CallerWords], report: Reporter
+) -> None:
     match item:
         case Transcript():
             endpointing.transcript(item, trio.current_time())
@@ -82,6 +118,8 @@ def _take(item: Heard, endpointing: Endpointing, words: Level[CallerWords], repo
             endpointing.judged(item.silence, item.finished)
         case Commit():
             endpointing.commit()
+        case KeySeen():
+            keys.press(item.key, item.at)
         case EdgeSeen(speaking=True):
             endpointing.speech_started(item.at)
         case EdgeSeen():

@@ -43,7 +43,7 @@ async def play(
         if not gate.value:
             return
         sent = False
-        for frame, mark in playout.due(now):
+        for frame, mark in playout.due(now, leg.busy_until):
             leg.post_audio(frame, turn)
             if mark is not None:
                 leg.post_mark(mark, turn)
@@ -54,7 +54,7 @@ async def play(
         if sent and progress:
             progress.unpark_all()
 
-    with ticker.paced(tick):
+    with leg.paced(ticker, tick):
         async with sound:
             async for piece in sound:
                 if playout.filling:

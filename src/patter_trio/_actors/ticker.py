@@ -10,7 +10,7 @@ import trio
 
 from .._audio.frame import FRAME_SECONDS
 
-__all__ = ["Ticker"]
+__all__ = ["Tick", "Ticker"]
 
 # Four phase slots of 5 ms spread the calls over the frame: a hundred calls do not all send at once.
 _SLOTS = 4

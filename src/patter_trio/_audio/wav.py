@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import wave
 from collections.abc import Sequence
 from typing import IO
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..errors import PatterConfigError, RemoteProtocolError
 
-__all__ = ["read_wav", "write_wav"]
+__all__ = ["WavWriter", "read_wav", "write_wav"]
 
 
 def write_wav(file: str | os.PathLike[str] | IO[bytes], channels: Sequence[bytes], sample_rate: int) -> None:
@@ -52,3 +53,34 @@ def read_wav(file: str | os.PathLike[str] | IO[bytes]) -> tuple[list[bytes], int
     whole = len(data) // (2 * count) * count
     frames = np.frombuffer(data, "<i2", whole).reshape(-1, count)
     return [frames[:, number].tobytes() for number in range(count)], rate
+
+
+class WavWriter:
+    """A WAV file of linear16 that grows; after each :meth:`append` it is complete as it stands.
+
+    Args:
+        file: an empty binary file that can seek; whoever opened it closes it.
+        channels: how many stand side by side.
+        sample_rate: samples per second and channel.
+    """
+
+    def __init__(self, file: IO[bytes], *, channels: int, sample_rate: int) -> None:
+        self._file = file
+        self._size = 0
+        frame = 2 * channels
+        layout = struct.pack("<IHHIIHH", 16, 1, channels, sample_rate, sample_rate * frame, frame, 16)
+        file.write(b"RIFF" + struct.pack("<I", 36) + b"WAVEfmt " + layout + b"data" + struct.pack("<I", 0))
+        file.flush()
+
+    def append(self, frames: bytes) -> None:
+        """Adds interleaved samples, and only then says in the header that they are there."""
+        if not frames:
+            return
+        self._file.seek(44 + self._size)
+        self._file.write(frames)
+        self._file.flush()
+        self._size += len(frames)
+        for place, size in ((4, 36 + self._size), (40, self._size)):
+            self._file.seek(place)
+            self._file.write(struct.pack("<I", size))
+        self._file.flush()

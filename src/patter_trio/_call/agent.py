@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import attrs
 
+from .._actors.record import RecordingPlace
+from .._audio.background import BackgroundAudioPlayer
+from .._audio.inbound import AgcConfig
 from .._text.handoffs import check_handoffs
 from .._text.prompt import call_variables
 from .._text.skills import Skill, check_skills
@@ -15,7 +19,16 @@ from .._tools.contracts import ToolExecutor
 from .._tools.definition import Tool
 from .._turns.compaction import CompactionConfig
 from .._turns.endpointing import EndpointingSettings
-from ..abc import BargeInStrategy, LLMProvider, Opens, STTProvider, TTSProvider, TurnDetector, VADProvider
+from ..abc import (
+    AudioFilterProvider,
+    BargeInStrategy,
+    LLMProvider,
+    Opens,
+    STTProvider,
+    TTSProvider,
+    TurnDetector,
+    VADProvider,
+)
 from ..errors import PatterConfigError
 from ..events import CallInfo
 from .barge_in import BargeInMode, FloorRules
@@ -25,6 +38,12 @@ from .hooks import PipelineHooks
 from .wording import check_transforms
 
 __all__ = ["Agent"]
+
+# Whoever takes a call over takes it over on the line that there is.
+_OF_THE_CALL = (
+    *("hooks", "mcp_servers", "compaction"),
+    *("high_pass_hz", "audio_filter", "agc", "background_audio", "local_recording"),
+)
 
 
 def _provider(protocol: type[Any], methods: str) -> Check:
@@ -104,7 +123,7 @@ def _handoffs(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     for name, agent in value.items():
         if not isinstance(agent, Agent):
             raise PatterConfigError(f"handoffs[{name!r}] must be an Agent, not {type(agent).__name__}")
-        for setting in ("hooks", "mcp_servers", "compaction"):
+        for setting in _OF_THE_CALL:
             if getattr(agent, setting):
                 raise PatterConfigError(
                     f"handoffs[{name!r}] has {setting}, which stay those of the agent that answers the call",
@@ -115,6 +134,34 @@ def _handoffs(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
 def _compaction(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
     if value is not None and not isinstance(value, CompactionConfig):
         raise PatterConfigError(f"{attribute.name} must be CompactionConfig(…), not {value!r}")
+
+
+def _high_pass(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is None:
+        return
+    number(20)(_, attribute, value)
+    if value > 1000:
+        raise PatterConfigError(f"{attribute.name}={value!r} would take the voice out", hint="at most 1000")
+
+
+def _recording(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if isinstance(value, type) or not (isinstance(value, bool | str | os.PathLike) or callable(value)):
+        raise PatterConfigError(
+            f"{attribute.name}={value!r} is no place for recordings", hint="a folder, True, or a function"
+        )
+
+
+def _background(_: Any, attribute: attrs.Attribute[Any], value: Any) -> None:
+    if value is not None and not isinstance(value, BackgroundAudioPlayer):
+        raise PatterConfigError(f"{attribute.name} must be BackgroundAudioPlayer(…), not {value!r}")
+
+
+def _even(given: Any) -> AgcConfig | None:
+    if given is None or isinstance(given, bool):
+        return AgcConfig() if given else None
+    if not isinstance(given, AgcConfig):
+        raise PatterConfigError(f"agc must be True, False or AgcConfig(…), not {given!r}")
+    return given
 
 
 @attrs.frozen(kw_only=True)
@@ -161,16 +208,21 @@ class Agent:
         adaptive_endpointing: learn from this caller's pauses how long to wait, between those two delays.
         turn_detector: judges by sound and words whether a caller who is silent has finished.
         max_semantic_hold_ms: how long after the trailing edge it may hold the agent back.
+        dtmf_timeout_ms: keys that the caller presses are one input, which the agent answers like words, when
+            none has followed for so long; ``None`` tells of keys by events only.
+        dtmf_terminator: the key that ends an input at once; empty for none.
         away_after_s: silence of both sides after which the caller counts as ``away``; ``None`` for never.
         away_message: said then, as "Are you still there?".
         away_hangup_after_s: silence after that which ends the call; ``None`` leaves the line open.
         max_duration_s: the longest that a call may last.
+        transfer_failed_message: said to a caller who comes back because nobody took a transfer.
         goodbye_message: said before the call is ended for its length or the caller's silence.
         tools: what the model may do: functions under ``@tool``, or :class:`Tool`.
         tool_executor: carries the tools out in your own way, in place of ``tools``: a
             :class:`DefaultToolExecutor` of yours, with its tools. It is kept for the session.
         tool_webhooks: how tools with a ``webhook_url`` are called: a :class:`ToolWebhooks`.
-        builtin_tools: whether the model can end the call, and transfer it where the carrier can.
+        builtin_tools: whether the model can end the call, press keys, and transfer the call where the carrier
+            can.
         consult: another agent or back office that the model may ask: a :class:`ConsultConfig`.
         mcp_servers: MCP servers whose tools the model may use: addresses, or :class:`MCPServer`.
         hooks: functions between the stages: :class:`PipelineHooks`.
@@ -180,6 +232,19 @@ class Agent:
         handoff_description: what a colleague is told about this agent: when to hand over to it.
         skills: instructions that the model opens when it needs them: a list of :class:`Skill`.
         compaction: when the older part of a long call is summarised for the model.
+        prewarm: open the providers' connections while an outgoing call rings.
+        prewarm_first_message: render the first message meanwhile, so that it is heard at once. It is paid for
+            even when nobody answers.
+        high_pass_hz: take out what lies below this frequency, such as the rumble of a car, before anybody
+            listens to the caller; 100 suits a telephone.
+        audio_filter: somebody else's filter of the caller's sound, against noise: an object with
+            ``open_filter(sample_rate)`` that gives each call one with ``process(pcm)``.
+        agc: bring the caller's voice to one level: ``True``, or an :class:`AgcConfig`.
+        background_audio: a sound behind the whole call, softer while the agent speaks: a
+            :class:`BackgroundAudioPlayer`.
+        local_recording: write each call to a WAV file of this machine, caller left and agent right as they
+            were heard: a folder for ``<call id>.wav``, ``True`` for ``./recordings``, or a function that gets
+            the :class:`CallInfo` and returns the file, or ``None`` for a call that is not recorded.
         playout_lead_ms: how far the carrier's buffer may run ahead of the caller's ear.
         max_history: entries of the conversation that are kept.
 
@@ -232,10 +297,15 @@ class Agent:
         default=None, validator=_provider(TurnDetector, "name, threshold and async predict(window)")
     )
     max_semantic_hold_ms: int = attrs.field(default=1200, validator=number(1))
+    dtmf_timeout_ms: int | None = attrs.field(default=1500, validator=number_or_none(100))
+    dtmf_terminator: str = attrs.field(default="#", validator=one_of(*"0123456789*#ABCD", ""))
     away_after_s: float | None = attrs.field(default=15.0, validator=number_or_none(0.1))
     away_message: str = attrs.field(default="", validator=text)
     away_hangup_after_s: float | None = attrs.field(default=None, validator=number_or_none(0.1))
     max_duration_s: float = attrs.field(default=3600.0, validator=number(1))
+    transfer_failed_message: str = attrs.field(
+        default="I am sorry, nobody answered there. Can I help you with anything else?", validator=text
+    )
     goodbye_message: str = attrs.field(default="", validator=text)
     tools: tuple[Tool, ...] = attrs.field(default=(), converter=_tuple, validator=_tools)
     tool_executor: ToolExecutor | None = attrs.field(default=None, validator=_executor)
@@ -250,6 +320,15 @@ class Agent:
     handoff_description: str = attrs.field(default="", validator=text)
     skills: tuple[Skill, ...] = attrs.field(default=(), converter=check_skills)
     compaction: CompactionConfig | None = attrs.field(default=None, validator=_compaction)
+    prewarm: bool = True
+    prewarm_first_message: bool = True
+    high_pass_hz: float | None = attrs.field(default=None, validator=_high_pass)
+    audio_filter: AudioFilterProvider | Opens[AudioFilterProvider] | None = attrs.field(
+        default=None, validator=_provider(AudioFilterProvider, "open_filter(sample_rate)")
+    )
+    agc: AgcConfig | None = attrs.field(default=None, converter=_even)
+    background_audio: BackgroundAudioPlayer | None = attrs.field(default=None, validator=_background)
+    local_recording: RecordingPlace = attrs.field(default=False, validator=_recording)
     playout_lead_ms: int = attrs.field(default=100, validator=number(20))
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 

@@ -22,11 +22,13 @@ from .._actors.observe import Reporter
 from .._foreign import call_back
 from .._turns.edges import CallerSpeech
 from .._turns.endpointing import CallerWords
+from .._turns.keys import KeyPresses
 from ..abc import BargeInStrategy
+from .clip import Clip
 from .inbox import Inbox
 from .turn import Turn
 
-__all__ = ["BargeInMode", "Floor", "FloorRules"]
+__all__ = ["BargeInMode", "Floor", "FloorRules", "Hold"]
 
 BargeInMode = Literal["pause_resume", "cancel"]
 
@@ -55,6 +57,13 @@ class FloorRules:
         return attrs.evolve(self, strategies=copy.deepcopy(self.strategies))
 
 
+@attrs.frozen(eq=False)
+class Hold:
+    """The caller is on hold, with music or without."""
+
+    music: Clip | None = None
+
+
 @attrs.define(eq=False)
 class Floor:
     """The rules of one call's floor, at work.
@@ -65,6 +74,8 @@ class Floor:
         words: what the caller says, written by whoever listens.
         gone: whether the line is gone.
         inbox: the utterances as they are committed.
+        keys: the keys that the caller presses.
+        hold: whether the caller is on hold, written by whoever puts them there, and at the end of the call.
     """
 
     rules: FloorRules
@@ -74,6 +85,8 @@ class Floor:
     inbox: Inbox
     leg: Leg
     report: Reporter
+    keys: Level[KeyPresses] = attrs.field(factory=lambda: Level(KeyPresses()))
+    hold: Level[Hold | None] = attrs.field(factory=lambda: Level[Hold | None](None))
 
     async def run(self, turn: Turn, body: Callable[[], Awaitable[None]]) -> None:
         """Runs a turn's body and takes the floor from it when the caller does.
@@ -82,10 +95,12 @@ class Floor:
         """
         async with trio.open_nursery() as watchers:
             watchers.start_soon(self._watch_line, turn)
+            watchers.start_soon(self._watch_hold, turn, self.hold.value if turn.kind == "music" else None)
             if turn.interruptible:
                 watchers.start_soon(self._watch_utterances, turn)
                 if self.rules.threshold:
                     watchers.start_soon(self._watch_speech, turn)
+                    watchers.start_soon(self._watch_keys, turn, self.keys.value)
             await body()
             watchers.cancel_scope.cancel()
         if turn.floor_lost:
@@ -96,12 +111,15 @@ class Floor:
     async def _watch_speech(self, turn: Turn) -> None:
         while not turn.floor_lost:
             await self.speech.wait_for(lambda speech: speech.speaking)
+            await turn.pressing.wait_for(lambda pressing: not pressing)
+            if not self.speech.value.speaking:
+                continue
             onset = trio.current_time()
             held = self._hold(turn)
             if self.rules.strategies:
                 await self._confirm_by_words(turn, held, onset)
             elif await self._lasts():
-                if not self._cut(turn):
+                if not await self._cut(turn):
                     # They speak over the very end: only the last mark is missing.
                     turn.gate.set(True)
                 return
@@ -138,7 +156,7 @@ class Floor:
             await self._ask(strategy.reset, strategy)
         with trio.move_on_after(self.rules.confirm) as window:
             if await self._agreed(turn):
-                self._cut(turn)
+                await self._cut(turn)
         if not turn.floor_lost:
             self._go_on(turn, held, onset)
             if window.cancelled_caught:
@@ -164,7 +182,7 @@ class Floor:
         async with trio.open_nursery() as nursery:
             nursery.start_soon(until_silent)
             if await self._agreed(turn):
-                self._cut(turn)
+                await self._cut(turn)
             nursery.cancel_scope.cancel()
 
     async def _take_the_floor(self, turn: Turn, transcript: str, *, is_interim: bool) -> bool:
@@ -186,7 +204,7 @@ class Floor:
         name = f"barge-in strategy {type(strategy).__name__}"
         return await call_back(question, name=name, deadline=max(self.rules.confirm, 0.1))
 
-    # --- words and the line ---------------------------------------------------------------------------------
+    # --- words ----------------------------------------------------------------------------------------------
 
     async def _watch_utterances(self, turn: Turn) -> None:
         """Words that are committed during a turn.
@@ -200,15 +218,33 @@ class Floor:
                 utterance = await self.inbox.peek()
             except trio.EndOfChannel:
                 return
-            if by_words:
+            if utterance.has_keys:
+                takes = bool(self.rules.threshold) or not turn.audible
+            elif by_words:
                 takes = await self._take_the_floor(turn, utterance.text, is_interim=False)
             else:
                 takes = not turn.audible
             if takes:
-                self._cut(turn)
+                await self._cut(turn)
                 return
-            if by_words:
+            if by_words and not utterance.has_keys:
                 self.inbox.pass_over(utterance)
+
+    # --- keys and hold --------------------------------------------------------------------------------------
+
+    async def _watch_keys(self, turn: Turn, before: KeyPresses) -> None:
+        """People press keys to skip what is being said: that takes no deciding."""
+        pressed = await self.keys.wait_for(lambda keys: keys != before)
+        await self._cut(turn, pressed.at)
+
+    async def _watch_hold(self, turn: Turn, meant: Hold | None) -> None:
+        """Putting the caller on hold ends any turn, and taking them back ends the music."""
+        await self.hold.wait_for(lambda hold: hold is not meant)
+        if await self._cut(turn):
+            # It is not the caller who has taken the floor.
+            turn.times.floor_lost = None
+
+    # --- the line -------------------------------------------------------------------------------------------
 
     async def _watch_line(self, turn: Turn) -> None:
         await self.gone.wait_for(bool)
@@ -216,13 +252,18 @@ class Floor:
 
     # --- taking it ------------------------------------------------------------------------------------------
 
-    def _cut(self, turn: Turn) -> bool:
-        """Cancels the turn; ``False`` for one that ended in this very moment: there is nothing to take."""
+    async def _cut(self, turn: Turn, onset: float | None = None) -> bool:
+        """Cancels the turn; ``False`` for one that ended in this very moment: there is nothing to take.
+
+        ``onset`` is when whoever takes it began to, if not with their voice. Keys that are being pressed are
+        pressed to their end first.
+        """
+        await turn.pressing.wait_for(lambda pressing: not pressing)
         now = trio.current_time()
         if turn.times.ended is not None or turn.played_out(now) or turn.floor_lost:
             return False
         turn.floor_lost = True
-        turn.times.floor_lost = max(self.speech.value.since, turn.times.started)
+        turn.times.floor_lost = max(self.speech.value.since if onset is None else onset, turn.times.started)
         turn.scope.cancel()
         turn.times.cancelled = now
         return True
@@ -239,6 +280,5 @@ class Floor:
                 await turn.marks.wait_for(lambda _: turn.ledger.settled or self.gone.value)
             turn.ledger.cut(now)
         turn.conclude(now)
-        if turn.cancel is not None:
-            onset = turn.times.floor_lost if turn.times.floor_lost is not None else now
-            self.report.floor_taken(turn.idx, turn.cancel, now - onset)
+        if turn.cancel is not None and turn.times.floor_lost is not None:
+            self.report.floor_taken(turn.idx, turn.cancel, now - turn.times.floor_lost)

@@ -12,6 +12,7 @@ import trio
 from .._actors.channels import open_lossy_channel
 from .._actors.hear import HearingCounts
 from .._actors.observe import Listener, Reporter, WallClock, observe
+from .._actors.record import open_recording
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
 from .._turns.history import History, HistoryEntry
@@ -19,13 +20,16 @@ from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
 from ..events import CallAccepted, CallEnded, CallInfo
+from ..telephony import EndedAs, Links, TransferMode, Verdict
 from .agent import Agent
+from .clip import Source
 from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
+from .screening import Screening
 from .toolbox import MoreTools
 
-__all__ = ["Call", "CallResult", "EndReason"]
+__all__ = ["Call", "CallResult", "EndReason", "Outcome"]
 
 _log = logging.getLogger("patter_trio.call")
 
@@ -34,6 +38,8 @@ _EVENTS = 256
 
 # Listeners that are behind at the end of a call may catch up for so long.
 _LISTENERS_SECONDS = 10.0
+
+Outcome = Literal["answered", "voicemail", "no_answer", "busy", "canceled", "failed"]
 
 _FAULTS: dict[ErrorCode, EndReason] = {
     ErrorCode.CARRIER_LOST: "carrier_lost",
@@ -48,11 +54,14 @@ class CallResult:
     """How a call ended and what was said in it.
 
     ``outcome`` is ``answered`` for a call that ended as calls do, ``failed`` for one that something broke;
-    ``reason`` says which. ``transcript`` holds what was said and *heard*; ``history`` also what was cut.
+    ``reason`` says which. A call of ours may also meet a machine (``voicemail``), or not be taken at all.
+    ``transcript`` holds what was said and *heard*; ``history`` also what was cut. ``status`` is how the
+    carrier says that the call ended, ``answered_by`` who it says picked up, where it was asked to say so.
+    ``recording_path`` is the file of ``local_recording``, closed and complete.
     """
 
     call_id: str
-    outcome: Literal["answered", "failed"]
+    outcome: Outcome
     reason: EndReason
     error_code: str | None
     error_message: str | None
@@ -62,6 +71,15 @@ class CallResult:
     turns: tuple[TurnMetrics, ...]
     counts: dict[str, int]
     preemption: PreemptionCounts = attrs.field(factory=PreemptionCounts)
+    status: EndedAs = "completed"
+    answered_by: Verdict | None = None
+    message_left: bool = False
+    recording_path: str | None = None
+
+    @property
+    def metrics(self) -> tuple[TurnMetrics, ...]:
+        """The records of the turns, under the name that other SDKs have for them."""
+        return self.turns
 
 
 class Call:
@@ -76,7 +94,10 @@ class Call:
         clock: WallClock,
         reconnection: Reconnection | None = None,
         carrier: LiveCarrier | None = None,
+        links: Links | None = None,
         more_tools: MoreTools | None = None,
+        screening: Screening | None = None,
+        history: History | None = None,
     ) -> None:
         agent.require_pipeline()
         self.info = info
@@ -85,9 +106,10 @@ class Call:
         self._listeners: list[Listener] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
-        self._control.allow(carrier)
+        self._control.allow(carrier, links)
         self._more_tools = more_tools
-        self._history = History(agent.max_history)
+        self._screening = screening
+        self._history = history or History(agent.max_history)
         self._counts = HearingCounts()
         self._ended = trio.Event()
         self._draining = False
@@ -116,6 +138,31 @@ class Call:
         """Has ``listener`` told of everything that happens; to be called before the call runs."""
         self._listeners.append(listener)
 
+    @property
+    def control(self) -> CallControl:
+        """What may be done to the call; the methods and properties from here on are its."""
+        return self._control
+
+    @property
+    def is_hung_up(self) -> bool:
+        """Whether a hang-up was asked for."""
+        return self._control.is_hung_up
+
+    @property
+    def is_transferred(self) -> bool:
+        """Whether the carrier was asked to give this call to somebody else, and has not refused."""
+        return self._control.is_transferred
+
+    @property
+    def is_on_hold(self) -> bool:
+        """Whether the caller is on hold."""
+        return self._control.is_on_hold
+
+    @property
+    def is_muted(self) -> bool:
+        """Whether the agent's ears are closed."""
+        return self._control.is_muted
+
     async def hangup(self) -> None:
         """Ends the call once the agent's current turn was heard."""
         await self._control.hangup()
@@ -124,13 +171,43 @@ class Call:
         """Has the agent say something: see :meth:`CallControl.say`."""
         await self._control.say(text, interruptible=interruptible)
 
-    async def transfer(self, number: str) -> None:
-        """Connects the caller to another number: see :meth:`CallControl.transfer`."""
-        await self._control.transfer(number)
+    async def play(self, source: Source, *, text: str = "", interruptible: bool = True) -> None:
+        """Plays a recording: see :meth:`CallControl.play`."""
+        await self._control.play(source, text=text, interruptible=interruptible)
+
+    async def send_dtmf(self, digits: str, *, delay_ms: int = 300) -> None:
+        """Presses keys: see :meth:`CallControl.send_dtmf`."""
+        await self._control.send_dtmf(digits, delay_ms=delay_ms)
+
+    async def hold(self, music: Source | None = None) -> None:
+        """Puts the caller on hold: see :meth:`CallControl.hold`."""
+        await self._control.hold(music)
+
+    async def resume(self) -> None:
+        """Takes the caller back: see :meth:`CallControl.resume`."""
+        await self._control.resume()
+
+    def mute(self, muted: bool = True) -> None:
+        """Closes the agent's ears, or opens them: see :meth:`CallControl.mute`."""
+        self._control.mute(muted)
 
     def commit_user_turn(self) -> None:
         """Takes what the caller has said so far as complete: see :meth:`CallControl.commit_user_turn`."""
         self._control.commit_user_turn()
+
+    async def transfer(
+        self, number: str, *, mode: TransferMode = "cold", summary: str = "", ring_seconds: int = 20
+    ) -> None:
+        """Connects the caller to another number: see :meth:`CallControl.transfer`."""
+        await self._control.transfer(number, mode=mode, summary=summary, ring_seconds=ring_seconds)
+
+    async def start_recording(self) -> str:
+        """Has the carrier record the call: see :meth:`CallControl.start_recording`."""
+        return await self._control.start_recording()
+
+    async def stop_recording(self) -> None:
+        """Ends the recording: see :meth:`CallControl.stop_recording`."""
+        await self._control.stop_recording()
 
     def drain(self) -> None:
         """Ends the call now, as part of an orderly shutdown."""
@@ -161,11 +238,14 @@ class Call:
                 audience.start_soon(observe, events, tuple(self._listeners))
             self._report.agent_state = "idle"
             self._report.tell(CallAccepted, info=self.info)
+            recording = open_recording(self.agent.local_recording, self.info, wire)
+            if recording is not None:
+                audience.start_soon(recording.run)
             house = House(
                 self.info,
                 self.agent,
                 socket,
-                wire,
+                wire if recording is None else recording.wire,
                 ticker=self._ticker,
                 report=self._report,
                 control=self._control,
@@ -173,6 +253,7 @@ class Call:
                 counts=self._counts,
                 reconnection=self._reconnection,
                 more_tools=self._more_tools,
+                screening=self._screening,
             )
             try:
                 with self._scope:
@@ -185,21 +266,39 @@ class Call:
                     reason = "drained"
                 if fault is None and reason == "error":
                     fault = _unexpected(sys.exception())
-                self._finish(reason, fault, trio.current_time() - started, house)
+                duration = trio.current_time() - started
+                path = None
+                if recording is not None:
+                    # The caller is not kept on the line by a disk.
+                    with trio.CancelScope(shield=True):
+                        await socket.aclose()
+                    path = await recording.finish()
+                self._finish(reason, fault, duration, house, None if path is None else str(path))
                 # The caller does not wait on an open line until everybody was told.
                 audience.cancel_scope.deadline = trio.current_time() + _LISTENERS_SECONDS
                 await socket.aclose()
         assert self._result is not None
         return self._result
 
-    def _finish(self, reason: EndReason, fault: PatterError | None, duration: float, house: House) -> None:
+    def _finish(
+        self,
+        reason: EndReason,
+        fault: PatterError | None,
+        duration: float,
+        house: House,
+        recording_path: str | None,
+    ) -> None:
         counts = attrs.asdict(self._counts)
         counts.pop("last_error")
         counts["events_dropped"] = self._report.dropped
         failed = fault is not None or reason in ("error", "carrier_silent")
+        outcome: Outcome = "failed" if failed else "answered"
+        verdict = None if self._screening is None else self._screening.verdict
+        if self._screening is not None and self._screening.is_machine and not failed:
+            outcome = "voicemail"
         self._result = CallResult(
             call_id=self.call_id,
-            outcome="failed" if failed else "answered",
+            outcome=outcome,
             reason=reason,
             error_code=str(fault.code) if fault else None,
             error_message=str(fault) if fault else None,
@@ -209,6 +308,9 @@ class Call:
             turns=tuple(house.metrics),
             counts=counts,
             preemption=house.preemption_counts,
+            answered_by=verdict,
+            message_left=self._screening is not None and self._screening.message_left,
+            recording_path=recording_path,
         )
         _log.info("call %s ended: %s after %.1f s", self.call_id, reason, duration)
         self._report.tell(

@@ -17,6 +17,7 @@ from .._foreign import foreign, unwrapped
 from .._text.prompt import GO_ON, fill
 from .._text.sentences import SentenceChunker
 from .._text.speakable import speakable
+from .._turns.briefing import brief
 from .._turns.endpointing import Utterance
 from .._turns.history import History, HistoryEntry, UsedTool
 from .._turns.latency import TurnMetrics, TurnTimes
@@ -28,8 +29,11 @@ from ..events import CallInfo, TurnKind
 from .agent import Agent
 from .asking import Asking
 from .barge_in import Floor
+from .clip import Clip
 from .control import CallControl
-from .inbox import Agenda, Leave, Say
+from .inbox import Agenda, Held, Keys, Leave, Say
+from .interludes import Interludes
+from .keyboard import Keyboard
 from .perform import Filler, Stagehands, run_turn
 from .preempt import Preempted, Preemption
 from .replies import Replies
@@ -68,6 +72,7 @@ class Conversation:
     history: History
     replies: Replies
     asking: Asking
+    keyboard: Keyboard
     preemption: Preemption | None = None
     metrics: list[TurnMetrics] = attrs.field(factory=list[TurnMetrics])
     closed_turns: Level[int] = attrs.field(factory=lambda: Level(0))
@@ -80,6 +85,10 @@ class Conversation:
     _idx: int = 0
     _serial: int = 0
     _echoing: bool | None = None
+    _interludes: Interludes = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._interludes = Interludes(self.floor, self.leg, self.keyboard, self._open_turn, self._hold_floor)
 
     @property
     def _gone(self) -> bool:
@@ -94,10 +103,31 @@ class Conversation:
         Raises:
             VoiceError: the voice failed too often in a row.
         """
-        tts = self.agent.tts
-        assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         greeting = self._filled(self.agent.first_message)
         self._cut_off = Say(greeting, self.agent.first_message_interruptible) if greeting else None
+        if greeting:
+            # What was said before the agent could speak ("Hello?") is answered by the greeting.
+            for utterance in self.floor.inbox.take_waiting():
+                self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
+            self._remember_user()
+        await self._converse()
+
+    async def leave_message(self, message: str) -> None:
+        """Says this to a machine, from its beginning to its end, and no more.
+
+        Raises:
+            VoiceError: the voice failed too often in a row.
+        """
+        if self._serial:
+            # The machine was taken for a person: what the carrier still holds of that is not its business.
+            self.leg.clear(self._serial)
+        self.left = "machine"
+        self._cut_off = Say(self._filled(message), interruptible=False)
+        await self._converse()
+
+    async def _converse(self) -> None:
+        tts = self.agent.tts
+        assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         failures = 0
         while True:
             turns = len(self.metrics)
@@ -158,22 +188,38 @@ class Conversation:
     # --- what is next ---------------------------------------------------------------------------------------
 
     async def _attend(self, hands: Stagehands) -> None:
-        if self._cut_off is not None and not self.control.is_hung_up and not self._gone:
+        if self._cut_off is not None and not self._on_hold and not self.control.is_hung_up and not self._gone:
             # The greeting, or what a voice that broke had still to say.
             await self._say(self._cut_off, hands, "say" if self.metrics else "greeting")
+        if self.left:
+            return
         while True:
+            if self._on_hold:
+                await self._stay_on_hold(hands)
             try:
                 item = await self._next()
             except trio.EndOfChannel:
                 return
+            if self._on_hold:
+                if item is not None:
+                    self.floor.inbox.put_back(item)
+                continue
             match item:
                 case Leave():
                     await self._drop_early()
                     await self._leave(item.reason, hands)
                     return
+                case Held():
+                    continue
                 case Say():
                     await self._drop_early()
                     await self._say(item, hands)
+                case Clip():
+                    await self._drop_early()
+                    await self._interludes.play(item, hands)
+                case Keys():
+                    await self._drop_early()
+                    await self._interludes.press(item, hands)
                 case Utterance():
                     await self._take_up(item, hands)
                 case None:
@@ -190,10 +236,24 @@ class Conversation:
             with trio.move_on_at(quiet_since + self._patience):
                 return await self.floor.inbox.next()
             speech = self.floor.speech.value
-            spoke = trio.current_time() if speech.speaking else speech.until
+            spoke = trio.current_time() if speech.speaking else max(speech.until, self.floor.keys.value.at)
             if spoke <= quiet_since:
                 return None
             quiet_since = spoke
+
+    async def _stay_on_hold(self, hands: Stagehands) -> None:
+        """Answers nobody until the caller is taken back; goes on then with what was left unsaid."""
+        await self._drop_early()
+        left_off = self._cut_off, self._unfinished
+        await self._interludes.wait_on_hold(hands)
+        self._cut_off, self._unfinished = left_off
+        if not self.floor.inbox.has_work:
+            now = trio.current_time()
+            await self._take_up(Utterance("", committed_at=now, turn_idx=self._idx), hands)
+
+    @property
+    def _on_hold(self) -> bool:
+        return self.floor.hold.value is not None
 
     @property
     def _patience(self) -> float:
@@ -237,6 +297,10 @@ class Conversation:
             await self._go_on(utterance, hands)
         elif self._cut_off is not None:
             await self._say(self._cut_off, hands)
+
+    def brief(self) -> str:
+        """What somebody who takes over is told: the last exchanges, and what the caller has just said."""
+        return brief(self.history.entries, self._waiting)
 
     # --- answers --------------------------------------------------------------------------------------------
 
@@ -373,6 +437,7 @@ class Conversation:
     def _close_turn(self, turn: Turn) -> None:
         """Commits what was heard and reports the turn: always, however it ended."""
         now = trio.current_time()
+        turn.closed = True
         turn.times.ended = turn.times.ended if turn.times.ended is not None else now
         turn.ledger.cut(now)
         self._echoing = turn.ledger.echoing
@@ -422,6 +487,9 @@ class Conversation:
 
     def remember_tool(self, turn: Turn, used: UsedTool) -> None:
         """A tool has finished after its turn was cut: the model is told of it with the next question."""
+        if not turn.closed:
+            turn.steps[-1].append(used)
+            return
         self._remember_user()
         self.history.add(HistoryEntry("assistant", "", self.report.wall(), turn_idx=turn.idx, tools=(used,)))
 

@@ -11,6 +11,7 @@ from .._turns.history import History
 from ..abc import STTProvider, Voice
 from ..events import AudioFormat, CallInfo, Message
 from .asking import NO_ANSWER, Asking
+from .control import CallControl
 from .hooked import Deltas, each_delta, recogniser_behind, voice_through, whole_reply
 from .hooks import Hook, HookContext, PipelineHooks
 
@@ -31,11 +32,19 @@ class CallHooks:
     their argument.
     """
 
-    def __init__(self, hooks: PipelineHooks | None, info: CallInfo, history: History, asking: Asking) -> None:
+    def __init__(
+        self,
+        hooks: PipelineHooks | None,
+        info: CallInfo,
+        history: History,
+        asking: Asking,
+        control: CallControl | None = None,
+    ) -> None:
         self._hooks = hooks or PipelineHooks()
         self._info = info
         self._history = history
         self._asking = asking
+        self._control = control
         self._context: HookContext | None = None
         self._context_of = -1
 
@@ -160,7 +169,7 @@ class CallHooks:
             info = self._info
             self._context_of = self._history.added
             self._context = HookContext(
-                info.call_id, info.caller, info.callee, tuple(self._history.transcript())
+                info.call_id, info.caller, info.callee, tuple(self._history.transcript()), self._control
             )
         return self._context
 

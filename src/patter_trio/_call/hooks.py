@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from ..errors import PatterConfigError
+from .control import CallControl
 
 __all__ = ["Hook", "HookContext", "PatterDeprecationWarning", "PipelineHooks"]
 
@@ -39,12 +40,17 @@ class PatterDeprecationWarning(DeprecationWarning):
 
 @attrs.frozen
 class HookContext:
-    """The call that a hook is asked in; an entry of ``history`` has ``role``, ``text`` and ``timestamp``."""
+    """The call that a hook is asked in; an entry of ``history`` has ``role``, ``text`` and ``timestamp``.
+
+    ``control`` acts on the call. A hook between two turns (``after_transcribe``) must not wait for keys to be
+    pressed: they are pressed when it has answered.
+    """
 
     call_id: str
     caller: str
     callee: str
     history: tuple[dict[str, Any], ...] = ()
+    control: CallControl | None = attrs.field(default=None, repr=False, eq=False)
 
 
 @attrs.frozen

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from collections.abc import AsyncIterable
 from typing import Literal
 
 import trio
 
+from .._actors.accompany import AccompaniedLeg, accompany
 from .._actors.channels import Level, LossySender, open_lossy_channel
+from .._actors.clean import clean
 from .._actors.detect import SpeechEdge, detect
 from .._actors.hear import HearingCounts, hear
 from .._actors.judge import Question, judge
 from .._actors.leg import Leg
-from .._actors.listen import Commit, EdgeSeen, Heard, listen
+from .._actors.listen import EdgeSeen, Heard, KeySeen, listen
 from .._actors.observe import Reporter
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection, transcribe
 from .._turns.edges import CallerSpeech, SpeechTracker
 from .._turns.endpointing import CallerWords, Endpointing
 from .._turns.history import History
+from .._turns.keys import KeyCollector, KeyPresses
 from .._turns.latency import TurnMetrics
 from .._turns.window import SoundWindow
 from ..abc import (
+    AudioFilterProvider,
     LLMProvider,
     MediaSocket,
     MediaWire,
@@ -39,10 +43,14 @@ from .compact import compact
 from .control import CallControl
 from .conversation import Conversation
 from .hooking import CallHooks
-from .inbox import Agenda, Inbox, Leave, Say
+from .inbox import Agenda, Inbox, Leave
+from .keyboard import Keyboard
+from .muffled import Muffled
 from .persona import Persona
 from .preempt import Preemption, PreemptionCounts
 from .replies import Replies
+from .running import RunningCall
+from .screening import Screening
 from .toolbox import MoreTools, Toolbox
 
 __all__ = ["EndReason", "House"]
@@ -72,6 +80,8 @@ EndReason = Literal[
     "caller_silent",
     "max_duration",
     "transferred",
+    "machine",
+    "not_taken",
     "carrier_lost",
     "carrier_silent",
     "carrier_stalled",
@@ -88,6 +98,7 @@ _ENDINGS: dict[str, EndReason] = {
     "agent_hung_up": "agent_hung_up",
     "caller_silent": "caller_silent",
     "max_duration": "max_duration",
+    "machine": "machine",
 }
 
 
@@ -111,6 +122,7 @@ class House:
         counts: HearingCounts,
         reconnection: Reconnection,
         more_tools: MoreTools | None = None,
+        screening: Screening | None = None,
     ) -> None:
         self._info = info
         self._agent = agent
@@ -120,10 +132,14 @@ class House:
         self._control = control
         self._counts = counts
         self._reconnection = reconnection
+        self._screening = screening
         self._speech = Level(CallerSpeech())
         self._words = Level(CallerWords())
+        self._keys = Level(KeyPresses())
         self._gone = Level(False)
-        self._leg = Leg(socket, wire)
+        self._line = trio.CancelScope()
+        self._ticker = ticker
+        self._leg = _open_leg(agent, socket, wire)
         self._ending: EndReason = "agent_hung_up"
         self._frames: LossySender[AudioReceived]
         self._hearing: LossySender[HearingItem]
@@ -136,14 +152,34 @@ class House:
             stable = agent.preemptive_min_stable_ms / 1000
             self._preemption = Preemption(self._words, stable, agent.preemptive_max_misses)
         rules, inbox = agent.floor_rules.of_a_call(), Inbox(agenda_in)
-        floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report)
+        floor = Floor(rules, self._speech, self._words, self._gone, inbox, self._leg, report, self._keys)
         asking = Asking(info.call_id)
-        self._hooks = CallHooks(agent.hooks, info, history, asking)
+        self._hooks = CallHooks(agent.hooks, info, history, asking, control)
         persona = Persona(info, agent)
         self._toolbox = Toolbox(persona, control, report, more_tools)
         replies = Replies(info, agent, persona, history, control, self._hooks, self._toolbox)
         self._conversation = Conversation(
-            info, agent, self._leg, ticker, floor, report, control, history, replies, asking, self._preemption
+            info,
+            agent,
+            self._leg,
+            ticker,
+            floor,
+            report,
+            control,
+            history,
+            replies,
+            asking,
+            Keyboard(info.call_id, self._leg, report, control.carrier),
+            self._preemption,
+        )
+        self._running = RunningCall(
+            agent.language,
+            self._conversation,
+            self._agenda,
+            self._heard,
+            report,
+            counts,
+            leave_line=self._line.cancel,
         )
         self._toolbox.tell(self._conversation.remember_tool)
         self._history = history
@@ -167,6 +203,8 @@ class House:
         """
         async with trio.open_nursery() as nursery:
             nursery.start_soon(self._leg.write)
+            if isinstance(self._leg, AccompaniedLeg):
+                nursery.start_soon(accompany, self._leg, self._ticker)
             nursery.start_soon(self._hear_the_line, nursery.cancel_scope)
             self._start_ears(nursery)
             nursery.start_soon(self._toolbox.run)
@@ -177,9 +215,9 @@ class House:
                 )
             nursery.start_soon(self._hang_up_when_asked)
             nursery.start_soon(self._end_in_time, nursery.cancel_scope)
-            self._control.connect(self._say, self._commit)
+            self._control.connect(self._running)
             try:
-                await self._conversation.run()
+                await self._converse()
             finally:
                 self._control.disconnect()
             nursery.cancel_scope.cancel()
@@ -190,6 +228,28 @@ class House:
         if self._ending == "carrier_lost":
             raise CarrierLostError("the carrier closed the media socket without a stop")
         return self._ending
+
+    async def _converse(self) -> None:
+        """Talks to a person; to a machine nothing is said but the message that was left for it."""
+        screening = self._screening
+        if screening is None:
+            await self._conversation.run()
+            return
+        if await screening.wait_for_person(self._speech):
+            async with trio.open_nursery() as talk:
+                talk.start_soon(self._fall_silent_for_machine, screening, talk.cancel_scope)
+                await self._conversation.run()
+                talk.cancel_scope.cancel()
+        if screening.is_machine and not self._gone.value:
+            self._ending = "machine"
+            if screening.message and screening.verdict == "machine":
+                await screening.wait_for_beep(self._speech)
+                await self._conversation.leave_message(screening.message)
+                screening.message_left = not self._gone.value
+
+    async def _fall_silent_for_machine(self, screening: Screening, talk: trio.CancelScope) -> None:
+        await screening.wait_for_machine()
+        talk.cancel()
 
     # --- the ears -------------------------------------------------------------------------------------------
 
@@ -226,7 +286,7 @@ class House:
     ) -> None:
         with self._heard:
             await detect(
-                self._frames_in,
+                self._cleaned(),
                 detector,
                 tracker,
                 self._wire.audio,
@@ -235,6 +295,19 @@ class House:
                 lambda edge: self._on_edge(edge, tracker),
                 window,
             )
+
+    def _cleaned(self) -> AsyncIterable[AudioReceived]:
+        agent = self._agent
+        noise = agent.audio_filter
+        assert noise is None or isinstance(noise, AudioFilterProvider), "opened by the session"
+        return clean(
+            Muffled(self._frames_in, self._running.muted, self._wire.audio),
+            self._wire.audio,
+            self._info.call_id,
+            high_pass_hz=agent.high_pass_hz,
+            audio_filter=noise,
+            agc=agent.agc,
+        )
 
     async def _listen(self, questions: trio.MemorySendChannel[Question], window: SoundWindow | None) -> None:
         def ask(silence: int, words: str) -> None:
@@ -248,18 +321,26 @@ class House:
 
         with self._agenda, questions:
             endpointing = Endpointing(self._agent.endpointing)
-            await listen(self._heard_in, endpointing, self._agenda, self._words, self._report, ask)
+            keys = KeyCollector((self._agent.dtmf_timeout_ms or 0) / 1000, self._agent.dtmf_terminator)
+            await listen(self._heard_in, endpointing, keys, self._agenda, self._words, self._report, ask)
 
     # --- the line -------------------------------------------------------------------------------------------
 
     async def _hear_the_line(self, scope: trio.CancelScope) -> None:
-        how = await hear(self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts)
+        how = "stopped"
+        with self._line:
+            how = await hear(
+                self._socket, self._wire, self._frames, self._on_mark, self._on_digit, self._counts
+            )
         # A call that was given to somebody else has no stream any more.
-        self._ending = "transferred" if self._control.is_transferred else _ENDINGS[how]
+        self._ending = "transferred" if self._control.settle_transfer() else _ENDINGS[how]
         self._gone.set(True)
         if self._conversation.current is not None:
             self._conversation.current.wake()
         scope.deadline = trio.current_time() + _LAST_WORDS_SECONDS
+        if self._line.cancelled_caught:
+            # There are carriers that connect the caller only when our stream is closed.
+            await self._socket.aclose()
 
     def _on_mark(self, name: str) -> bool:
         current = self._conversation.current
@@ -267,6 +348,11 @@ class House:
 
     def _on_digit(self, digit: str) -> None:
         self._report.tell(DigitReceived, digit=digit)
+        if self._agent.dtmf_timeout_ms is None or self._running.muted.value:
+            return
+        now = trio.current_time()
+        self._keys.set(KeyPresses(self._keys.value.count + 1, now))
+        self._tell_listener(KeySeen(digit, now))
 
     def _on_edge(self, edge: SpeechEdge, tracker: SpeechTracker) -> None:
         now = trio.current_time()
@@ -279,42 +365,35 @@ class House:
             length = now - tracker.trailing_silence - began
             self._report.user_speech_ended(length, tracker.confidence, edge.at)
             seen = EdgeSeen(False, now, tracker.trailing_silence)
+        self._tell_listener(seen)
+
+    def _tell_listener(self, heard: Heard) -> None:
         try:
-            self._heard.send_nowait(seen)
+            self._heard.send_nowait(heard)
         except trio.WouldBlock:
             # Nobody has listened for dozens of edges: the voice hangs, and its deadline ends that.
             self._counts.edges_dropped += 1
 
     # --- what the agent's side wants ------------------------------------------------------------------------
 
-    async def _say(self, say: Say) -> None:
-        current = self._conversation.current
-        if say.interruptible and current is not None and await current.interject(say.text):
-            return
-        await self._post(say)
-
-    def _commit(self) -> None:
-        try:
-            self._heard.send_nowait(Commit())
-        except trio.WouldBlock:
-            self._counts.edges_dropped += 1
-
     async def _hang_up_when_asked(self) -> None:
         await self._control.wait_hangup()
-        await self._post(Leave("agent_hung_up"))
+        await self._running.post(Leave("agent_hung_up"))
 
     async def _end_in_time(self, scope: trio.CancelScope) -> None:
         """A call that has lasted as long as it may ends with a goodbye, or soon after without."""
         await trio.sleep(self._agent.max_duration_s)
         with trio.move_on_after(_LAST_TURN_SECONDS):
-            await self._post(Leave("max_duration"))
+            await self._running.post(Leave("max_duration"))
             await trio.sleep_forever()
         if self._conversation.left:
             await trio.sleep(_GOODBYE_SECONDS)
         self._ending = "max_duration"
         scope.cancel()
 
-    async def _post(self, item: Agenda) -> None:
-        """Puts something on the agenda, unless the line is gone and nothing more is taken up."""
-        with suppress(trio.ClosedResourceError, trio.BrokenResourceError):
-            await self._agenda.send(item)
+
+def _open_leg(agent: Agent, socket: MediaSocket, wire: MediaWire) -> Leg:
+    if agent.background_audio is None:
+        return Leg(socket, wire)
+    bed = agent.background_audio.open_bed(wire.audio)
+    return AccompaniedLeg(socket, wire, bed, agent.playout_lead_ms / 1000)

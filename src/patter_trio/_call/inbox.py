@@ -1,4 +1,4 @@
-"""What the agent has to attend to, in order: the caller's utterances, and what it is told to say."""
+"""What the agent has to attend to, in order: the caller's utterances, and what it is told to say or do."""
 
 from __future__ import annotations
 
@@ -8,8 +8,11 @@ import attrs
 import trio
 
 from .._turns.endpointing import Utterance
+from .._turns.keys import Stroke
+from ..errors import PatterError
+from .clip import Clip
 
-__all__ = ["Agenda", "Inbox", "Leave", "Say"]
+__all__ = ["Agenda", "Held", "Inbox", "Keys", "Leave", "Say"]
 
 
 @attrs.frozen
@@ -20,6 +23,24 @@ class Say:
     interruptible: bool = True
 
 
+@attrs.define(eq=False)
+class Keys:
+    """Keys to press; whoever asked for them waits until they were, or learns by ``error`` why not.
+
+    They are ``wanted`` for as long as somebody waits.
+    """
+
+    strokes: tuple[Stroke, ...]
+    wanted: bool = True
+    done: trio.Event = attrs.field(factory=trio.Event)
+    error: PatterError | None = None
+
+
+@attrs.frozen
+class Held:
+    """The caller was put on hold: only to be noticed."""
+
+
 @attrs.frozen
 class Leave:
     """The call is to end, for this reason, with a goodbye if there is one."""
@@ -27,7 +48,7 @@ class Leave:
     reason: str
 
 
-Agenda = Utterance | Say | Leave
+Agenda = Utterance | Say | Clip | Keys | Held | Leave
 
 
 class Inbox:
@@ -52,6 +73,30 @@ class Inbox:
             item = _joined(item, self._early.popleft())
         return item
 
+    def put_back(self, item: Agenda) -> None:
+        """What :meth:`next` gave is next again: now is not the time for it."""
+        if not isinstance(item, Held):
+            self._early.appendleft(item)
+
+    async def gather(self) -> None:
+        """Takes in what comes, for later, until the call is to end.
+
+        Raises:
+            trio.EndOfChannel: the caller is gone, nothing more will come.
+        """
+        while not any(isinstance(item, Leave) for item in self._early):
+            item = await self._items.receive()
+            if isinstance(item, Utterance) and self._early and isinstance(self._early[-1], Utterance):
+                # One answer for all of it, and a caller who talks for an hour fills nothing.
+                self._early[-1] = _joined(self._early[-1], item)
+            elif not isinstance(item, Held):
+                self._early.append(item)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether something waits that the agent will answer, or the end of the call."""
+        return any(isinstance(item, Utterance | Leave) for item in self._early)
+
     async def peek(self) -> Utterance:
         """Waits for the next utterance with words to arrive, and leaves it for :meth:`next`.
 
@@ -59,11 +104,24 @@ class Inbox:
         """
         while True:
             item = await self._items.receive()
+            if isinstance(item, Held):
+                continue
             if not isinstance(item, Utterance):
                 self._early.append(item)
             elif item.text:
                 self._early.append(item)
                 return item
+
+    def take_waiting(self) -> list[Utterance]:
+        """The utterances that are here already; what else is here stays."""
+        while True:
+            try:
+                self._early.append(self._items.receive_nowait())
+            except (trio.WouldBlock, trio.EndOfChannel):
+                break
+        waiting = [item for item in self._early if isinstance(item, Utterance)]
+        self._early = deque(item for item in self._early if not isinstance(item, Utterance))
+        return waiting
 
     def pass_over(self, utterance: Utterance) -> None:
         """These words, which came by :meth:`peek`, are not to take the floor."""
@@ -91,7 +149,9 @@ def _ended(utterance: Utterance) -> float:
     return utterance.speech_ended - utterance.trailing_silence
 
 
-def _joined(first: Utterance, second: Agenda) -> Utterance:
+def _joined(first: Agenda, second: Agenda) -> Utterance:
+    assert isinstance(first, Utterance)
     assert isinstance(second, Utterance)
     text = " ".join(filter(None, [first.text, second.text]))
-    return attrs.evolve(second, text=text, speech_started=first.speech_started)
+    keys = first.has_keys or second.has_keys
+    return attrs.evolve(second, text=text, speech_started=first.speech_started, has_keys=keys)

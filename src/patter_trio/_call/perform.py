@@ -1,8 +1,8 @@
-"""How a turn is performed: generate, synthesize and play in a nursery of their own."""
+"""How a turn is performed: generate, synthesize and play in a nursery of their own, or play alone."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import attrs
@@ -24,7 +24,7 @@ from ..events import SpokenAudio
 from .turn import Script, Turn
 from .wording import Reword
 
-__all__ = ["Filler", "Stagehands", "run_turn"]
+__all__ = ["Filler", "Stagehands", "run_sound", "run_turn"]
 
 # Sentences wait here while the voice works: enough that a model never waits for a voice in practice.
 _SENTENCES = 8
@@ -69,9 +69,9 @@ async def run_turn(
     to_player, sound = trio.open_memory_channel[SpokenAudio](_PIECES)
     with turn.scope:
         async with trio.open_nursery() as stages:
-            stages.start_soon(performance.think, chunker, to_voice, reword)
+            stages.start_soon(performance.think, chunker, to_voice, to_player.clone(), reword)
             stages.start_soon(performance.speak, sentences, to_player)
-            stages.start_soon(performance.play, sound)
+            stages.start_soon(_play, turn, sound, hands, hands.voice_name)
             if filler is not None:
                 await stages.start(performance.fill_the_pause, filler)
     turn.times.ended = trio.current_time()
@@ -85,15 +85,19 @@ class _Performance:
         self._script = script
         self._hands = hands
         self._speaker = f"text to speech ({hands.voice_name})"
-        self._pause = trio.CancelScope()
         self._pausing = Level(False)
 
     async def think(
-        self, chunker: SentenceChunker, to_voice: trio.MemorySendChannel[str], reword: Reword | None
+        self,
+        chunker: SentenceChunker,
+        to_voice: trio.MemorySendChannel[str],
+        to_player: trio.MemorySendChannel[SpokenAudio],
+        reword: Reword | None,
     ) -> None:
         """From the model or function to sentences."""
         turn, script = self._turn, self._script
-        with turn.taking_words(to_voice), _stage(turn, "generate", LanguageModelError, script.provider):
+        words = turn.taking_words(to_voice, to_player)
+        with words, _stage(turn, "generate", LanguageModelError, script.provider):
             await generate(
                 script.deltas,
                 chunker,
@@ -114,7 +118,7 @@ class _Performance:
             with sentences, to_player:
                 words = _Begun(sentences)
                 begun = await words.begin()
-                self._pause.cancel()
+                turn.pause.cancel()
                 if begun:
                     await self._pausing.wait_for(lambda pausing: not pausing)
                     await synthesize(hands.voice, words, hands.leg.audio, to_player, self._first_audio)
@@ -127,28 +131,12 @@ class _Performance:
         turn, hands = self._turn, self._hands
         self._pausing.set(True)
         task_status.started()
-        with _stage(turn, "fill", VoiceError, self._speaker), self._pause:
+        with _stage(turn, "fill", VoiceError, self._speaker), turn.pause:
             await trio.sleep(filler.after)
             if turn.error is None:
                 await fill(hands.voice, filler.text, hands.leg.audio, self._filler_sound)
                 turn.playout.filled()
         self._pausing.set(False)
-
-    async def play(self, sound: trio.MemoryReceiveChannel[SpokenAudio]) -> None:
-        """From sound to the caller's ear."""
-        turn, hands = self._turn, self._hands
-        with _cuttable(turn, "play"):
-            await play(
-                sound,
-                turn.playout,
-                turn.ledger,
-                hands.leg,
-                turn.serial,
-                hands.ticker,
-                turn.gate,
-                turn.marks,
-                self._first_frame,
-            )
 
     def _first_token(self) -> None:
         turn, script, report = self._turn, self._script, self._hands.report
@@ -170,10 +158,52 @@ class _Performance:
         turn, hands = self._turn, self._hands
         turn.tell(lambda: hands.report.first_audio(turn.idx, hands.voice_name))
 
-    def _first_frame(self) -> None:
-        turn, hands = self._turn, self._hands
+
+async def run_sound(turn: Turn, pieces: Iterable[SpokenAudio], hands: Stagehands) -> None:
+    """Plays until all was heard or the turn is cancelled from outside; nothing is generated or spoken."""
+    to_player, sound = trio.open_memory_channel[SpokenAudio](_PIECES)
+    with turn.scope:
+        async with trio.open_nursery() as stages:
+            stages.start_soon(_give, turn, pieces, to_player)
+            stages.start_soon(_play, turn, sound, hands, turn.kind)
+    turn.times.ended = trio.current_time()
+
+
+async def _give(
+    turn: Turn, pieces: Iterable[SpokenAudio], to_player: trio.MemorySendChannel[SpokenAudio]
+) -> None:
+    """From something recorded to sound; a text it speaks counts as written."""
+    with to_player:
+        for piece in pieces:
+            if piece.text:
+                turn.ledger.write(piece.text)
+            if turn.times.first_audio is None:
+                turn.times.first_audio = trio.current_time()
+            await to_player.send(piece)
+        turn.written = turn.ledger.complete = True
+
+
+async def _play(
+    turn: Turn, sound: trio.MemoryReceiveChannel[SpokenAudio], hands: Stagehands, source: str
+) -> None:
+    """From sound to the caller's ear."""
+
+    def first_frame() -> None:
         turn.times.first_frame = trio.current_time()
-        hands.report.agent_speech_started(turn.idx, hands.voice_name)
+        hands.report.agent_speech_started(turn.idx, source)
+
+    with _cuttable(turn, "play"):
+        await play(
+            sound,
+            turn.playout,
+            turn.ledger,
+            hands.leg,
+            turn.serial,
+            hands.ticker,
+            turn.gate,
+            turn.marks,
+            first_frame,
+        )
 
 
 class _Begun:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
+from typing import Literal
 
 import attrs
 import trio
@@ -32,8 +34,10 @@ MoreTools = Callable[[Collection[str]], AbstractAsyncContextManager[list[Tool]]]
 # A first answer waits so long for tools that are still being connected; the greeting plays meanwhile.
 _READY_SECONDS = 10.0
 
-
-_LAST_SENTENCE_SECONDS = 10.0
+# Sixty-four keys and pauses at their slowest, behind what was just said.
+_KEYS_SECONDS = 80.0
+# What the carrier takes to answer, behind what was just said.
+_TRANSFER_SECONDS = 30.0
 
 
 @attrs.define(eq=False)
@@ -127,7 +131,7 @@ class Toolbox:
     def _built_in(self) -> list[Tool]:
         agent, found = self._persona.agent, list[Tool]()
         if agent.builtin_tools:
-            found.append(self._end_call())
+            found += [self._end_call(), self._send_dtmf()]
             if self._control.can_transfer:
                 found.append(self._transfer_call())
         if agent.handoffs:
@@ -148,17 +152,35 @@ class Toolbox:
 
         return tool(end_call)
 
+    def _send_dtmf(self) -> Tool:
+        async def send_dtmf(digits: str) -> str:
+            """Presses keys of the telephone, for a machine at the other end that asks for them.
+
+            Args:
+                digits: 0-9, * and #; w waits for half a second, W for a second.
+            """
+            await self._control.send_dtmf(digits)
+            return f"Pressed {digits}."
+
+        return tool(irreversible=True, timeout_s=_KEYS_SECONDS)(send_dtmf)
+
     def _transfer_call(self) -> Tool:
-        async def transfer_call(number: str) -> str:
+        async def transfer_call(
+            number: str, mode: Literal["cold", "warm"] = "cold", summary: str = ""
+        ) -> str:
             """Connects the caller to another telephone number; you leave the call.
 
             Args:
                 number: the number in international form, such as +15550001234.
+                mode: cold connects at once; with warm the caller waits while the other side is told the
+                    summary.
+                summary: what the other side should know, in a sentence or two.
             """
-            await self._control.transfer(number)
+            await self._control.transfer(number, mode=mode, summary=summary)
             return f"The caller is being connected to {number}."
 
-        self._transfer = tool(irreversible=True, on_barge_in="finish")(transfer_call)
+        made = tool(irreversible=True, on_barge_in="finish", timeout_s=_TRANSFER_SECONDS)
+        self._transfer = made(transfer_call)
         return self._transfer
 
     def _handoff_to(self) -> Tool:
@@ -189,7 +211,7 @@ class Toolbox:
         outcomes: dict[int, ToolOutcome] = {}
 
         async def one(number: int, call: ToolCall) -> None:
-            outcomes[number] = await self._use_one(call, executor, turn)
+            await self._use_one(call, executor, turn, partial(outcomes.__setitem__, number))
 
         try:
             async with trio.open_nursery() as nursery:
@@ -198,13 +220,15 @@ class Toolbox:
         finally:
             used += [_used(calls[number], outcomes[number]) for number in sorted(outcomes)]
 
-    async def _use_one(self, call: ToolCall, executor: ToolExecutor, turn: Turn) -> ToolOutcome:
+    async def _use_one(
+        self, call: ToolCall, executor: ToolExecutor, turn: Turn, note: Callable[[ToolOutcome], None]
+    ) -> None:
         known = executor.tools.get(call.name)
         if known is not None and known.irreversible:
             await turn.committed.wait_for(bool)
         if known is self._transfer:
             # It takes the line away: what the agent says about it must have been heard.
-            await turn.wait_said(_LAST_SENTENCE_SECONDS)
+            await turn.wait_said()
         turn.tell(lambda: self._report.tool_started(turn.idx, call.name, call.arguments))
         async with trio.open_nursery() as nursery:
             if known is not None and known.reassurance is not None:
@@ -214,9 +238,10 @@ class Toolbox:
                 outcome = await self._see_through(call, turn)
             else:
                 (outcome,) = await executor.execute_all([call], self._context, progress=_speak(turn))
+            # At once: who is cancelled from here on has done it all the same.
+            note(outcome)
+            turn.tell(lambda: self._report.tool_finished(turn.idx, outcome))
             nursery.cancel_scope.cancel()
-        turn.tell(lambda: self._report.tool_finished(turn.idx, outcome))
-        return outcome
 
     async def _see_through(self, call: ToolCall, turn: Turn) -> ToolOutcome:
         """Has a tool finish in the call's own time; whoever waits here may be cancelled."""
@@ -226,6 +251,9 @@ class Toolbox:
             await running.done.wait()
         except trio.Cancelled:
             running.left = True
+            if running.outcome is not None:
+                # It was done in this very moment.
+                self._tell_of(running, running.outcome)
             raise
         if running.outcome is None:
             raise ProviderError(f"{call.name} did not finish")
@@ -235,11 +263,13 @@ class Toolbox:
         executor = self._executor
         (running.outcome,) = await executor.execute_all([running.call], self._context)
         running.done.set()
-        await trio.lowlevel.checkpoint()
         if running.left:
-            # Its turn was cut before it was done: the conversation is told all the same.
-            self._report.tool_finished(running.turn.idx, running.outcome)
-            self._remember(running.turn, _used(running.call, running.outcome))
+            self._tell_of(running, running.outcome)
+
+    def _tell_of(self, running: _Running, outcome: ToolOutcome) -> None:
+        """The turn of a tool was cut before it had the outcome: the conversation is told all the same."""
+        self._report.tool_finished(running.turn.idx, outcome)
+        self._remember(running.turn, _used(running.call, outcome))
 
 
 async def _reassure(turn: Turn, message: str, after: float) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable, Iterator
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
+from functools import partial
 
 import attrs
 import trio
 
 from .._actors.channels import Level
+from .._audio.frame import FRAME_SECONDS
 from .._text.sentences import Break
 from .._text.speakable import speakable
 from .._text.words import split_words
@@ -19,13 +21,21 @@ from .._turns.ledger import Ledger
 from .._turns.playout import Playout
 from .._turns.usage import Tally
 from ..errors import ProviderError
-from ..events import TurnKind
+from ..events import SpokenAudio, TurnKind
 from .wording import Reword
 
-__all__ = ["Script", "Turn"]
+__all__ = ["PlayTones", "Press", "Script", "Turn"]
 
+PlayTones = Callable[[bytes], Awaitable[bool]]
+"""Plays sound in the carrier's format, and returns whether it was heard to its end."""
+
+Press = Callable[[PlayTones], Awaitable[None]]
+"""Presses keys, if need be by playing their tones."""
 
 _BETWEEN_SENTENCES = 0.3
+
+# What is being said takes no longer, or is not worth waiting for.
+_LAST_WORDS_SECONDS = 10.0
 
 
 @attrs.frozen
@@ -50,7 +60,9 @@ class Turn:
     written all of it. ``steps`` are the tools that were used, one list for each message of the model that
     called some. ``reword`` is what becomes of fixed words that are put in between. A turn that is not
     ``committed`` answers words that may still change: it works behind its closed gate, and nobody is told
-    of it.
+    of it. While it is ``pressing`` keys, nobody takes the floor from it. ``pause`` is cancelled when
+    what fills the pause before the answer is not needed any more. Once it is ``closed``, all of it is in the
+    history that ever will be.
     """
 
     serial: int
@@ -69,15 +81,19 @@ class Turn:
     preempted: bool = False
     filled: bool = False
     gate: Level[bool] = attrs.field(factory=lambda: Level(True))
+    pressing: Level[bool] = attrs.field(factory=lambda: Level(False))
     marks: Level[int] = attrs.field(factory=lambda: Level(0))
     scope: trio.CancelScope = attrs.field(factory=trio.CancelScope)
+    pause: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     floor_lost: bool = False
+    closed: bool = False
     written: bool = False
     error: ProviderError | None = None
     tts_characters: int = 0
     stages: Stages = attrs.field(factory=Stages)
     cancel: CancelReport | None = None
     _sentences: trio.MemorySendChannel[str] | None = None
+    _sound: trio.MemorySendChannel[SpokenAudio] | None = None
     _breaks: list[int] = attrs.field(factory=list[int])
     _untold: list[Callable[[], None]] = attrs.field(factory=list[Callable[[], None]])
 
@@ -100,18 +116,29 @@ class Turn:
         self.gate.set(True)
 
     @contextmanager
-    def taking_words(self, sentences: trio.MemorySendChannel[str]) -> Iterator[None]:
-        """While the answer is written, other words may be put in between."""
-        self._sentences = sentences.clone()
+    def taking_words(
+        self, sentences: trio.MemorySendChannel[str], sound: trio.MemorySendChannel[SpokenAudio]
+    ) -> Iterator[None]:
+        """While the answer is written, other words may be put in between, and sound without any.
+
+        ``sound`` leads to the player and is closed here.
+        """
+        self._sentences, self._sound = sentences.clone(), sound
         try:
             yield
         finally:
             self._sentences.close()
-            self._sentences = None
+            self._sound.close()
+            self._sentences = self._sound = None
+
+    @property
+    def takes_more(self) -> bool:
+        """Whether something may still be put in between."""
+        return self._sentences is not None and not self.floor_lost and self.committed.value
 
     async def interject(self, text: str) -> bool:
         """Says ``text`` behind what the turn has written so far; ``False`` if it has written all."""
-        if self._sentences is None or self.floor_lost or not self.committed.value:
+        if not self.takes_more or self._sentences is None:
             return False
         sentences = self._sentences
         spoken = speakable(text) if self.reword is None else await self.reword(text)
@@ -127,6 +154,39 @@ class Turn:
             # The voice is gone; its failure ends the turn, and the words stand in the rest.
             await trio.lowlevel.checkpoint()
 
+    async def press(self, press: Press) -> bool:
+        """Presses keys behind what was written so far; ``False`` if the turn takes no more.
+
+        They must arrive whole: nobody takes the floor meanwhile.
+        """
+        await self.wait_said()
+        # A caller who is just being listened to is first.
+        await self.gate.wait_for(bool)
+        if not self.takes_more or self._sound is None:
+            return False
+        self.pause.cancel()
+        self.pressing.set(True)
+        try:
+            with self._sound.clone() as sound:
+                await press(partial(self._play_wordless, sound))
+        finally:
+            self.pressing.set(False)
+        return True
+
+    async def _play_wordless(self, sound: trio.MemorySendChannel[SpokenAudio], audio: bytes) -> bool:
+        """Plays sound behind all there is; whether it was heard to its end, for only the line can cut it."""
+        try:
+            await sound.send(SpokenAudio(audio, ""))
+        except trio.BrokenResourceError:
+            return False
+        while self.times.ended is None:
+            # A frame later the player has whatever was in the channel.
+            await trio.sleep(FRAME_SECONDS)
+            taken = not sound.statistics().current_buffer_used and self.playout.idle
+            if taken and trio.current_time() >= self.ledger.plays_until:
+                return True
+        return False
+
     def wrote_before_tools(self) -> None:
         """What is written from now on comes after the tools of the current step."""
         self._breaks.append(self.ledger.written)
@@ -139,12 +199,12 @@ class Turn:
         parts += [""] * (len(tools) - len(parts))
         return list(zip(parts, tools, strict=True))
 
-    async def wait_said(self, patience: float) -> None:
-        """Waits until what was written so far was heard, for at most ``patience`` seconds."""
+    async def wait_said(self) -> None:
+        """Waits until what was written so far was heard, or never will be, for at most 10 s."""
         ledger = self.ledger
-        with trio.move_on_after(patience):
-            while ledger.written:
-                said = ledger.synthesised > 0 and ledger.sent == ledger.synthesised
+        with trio.move_on_after(_LAST_WORDS_SECONDS):
+            while ledger.written and not self.floor_lost and self.times.ended is None:
+                said = ledger.synthesised > 0 and self.playout.idle
                 # The voice may be between two sentences.
                 if said and trio.current_time() >= ledger.plays_until + _BETWEEN_SENTENCES:
                     return

@@ -9,12 +9,12 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..abc import WebhookRequest
 from .asgi import MediaEndpoint
 from .house import House
-from .request import joined_headers, raw_target
+from .request import inner_scope, joined_headers, raw_target
 
 __all__ = ["BODY_LIMIT", "ASGIApp", "build_app"]
 
@@ -25,9 +25,11 @@ _FIELD_LIMIT = 1000
 _FORM = "application/x-www-form-urlencoded"
 
 
-def build_app(house: House) -> Starlette:
+def build_app(house: House) -> ASGIApp:
     """An application that serves ``house``: ``POST /webhooks/{kind}/{what}``, ``GET /health`` and, where it
     is mounted in another server, the media WebSocket ``/ws/{kind}/{token}``.
+
+    It may stand under any prefix. Which one is no business of its own: the public URLs are the house's.
     """
 
     async def answer_webhook(request: Request) -> Response:
@@ -56,13 +58,20 @@ def build_app(house: House) -> Starlette:
     async def show_health(_request: Request) -> Response:
         return JSONResponse(dict(house.health()))
 
-    return Starlette(
+    routed = Starlette(
         routes=[
             Route("/webhooks/{kind}/{what}", answer_webhook, methods=["POST"]),
             Route("/health", show_health, methods=["GET"]),
             WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
         ]
     )
+    # A redirect would lead to whatever host the request names.
+    routed.router.redirect_slashes = False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await routed(scope if scope["type"] == "lifespan" else inner_scope(scope), receive, send)
+
+    return app
 
 
 async def _read_body(request: Request) -> bytes | None:

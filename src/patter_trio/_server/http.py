@@ -2,7 +2,9 @@
 
 Hypercorn's own connection object shields its sends without bound, never times a slow body, and ends in an
 exception when bytes follow a WebSocket upgrade. So only its protocol object is used, this module moves the
-bytes, and every change of protocol is refused before hypercorn could act on it.
+bytes, and every change of protocol is caught before hypercorn could act on it. An upgrade to a WebSocket goes
+back to the port, also when it comes on a connection that has served requests: proxies keep connections and
+use them for whatever comes next.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from hypercorn.trio.worker_context import WorkerContext
 from hypercorn.typing import ASGIFramework, ConnectionState, H11SendableEvent
 from starlette.types import ASGIApp
 
-from .head import refusal
+from .head import END_OF_HEAD
 from .limits import PortLimits, PortStats
 
 __all__ = ["Drain", "serve_http"]
@@ -30,6 +32,9 @@ __all__ = ["Drain", "serve_http"]
 _log = logging.getLogger("patter_trio.server.http")
 
 _READ_SIZE = 16 * 1024
+
+# A proxy may believe the one and we the other; what stands behind would be a request that nobody made.
+_TWO_ENDS = {b"content-length", b"transfer-encoding"}
 
 
 @attrs.define(eq=False)
@@ -68,14 +73,21 @@ def _config() -> Config:
 _CONFIG = _config()
 
 
-class _ProtocolChangeError(Exception):
-    """A request on this connection asked for HTTP/2 or a WebSocket."""
+class _NotPlainError(Exception):
+    """A request asked for HTTP/2 or a WebSocket, or its end can be read in two ways; ``head`` is it again."""
+
+    def __init__(self, head: bytes) -> None:
+        super().__init__()
+        self.head = head
 
 
 class _PlainHttp(H11Protocol):
     async def _check_protocol(self, event: h11.Request) -> None:
-        if event.http_version == b"2.0" or any(name.lower() == b"upgrade" for name, _ in event.headers):
-            raise _ProtocolChangeError
+        names = {name for name, _ in event.headers}
+        if event.http_version == b"2.0" or b"upgrade" in names or names >= _TWO_ENDS:
+            lines = [b"%s %s HTTP/%s" % (event.method, event.target, event.http_version)]
+            lines += [b"%s: %s" % (name, value) for name, value in event.headers.raw_items()]
+            raise _NotPlainError(b"\r\n".join(lines) + END_OF_HEAD)
 
     async def _send_h11_event(self, event: H11SendableEvent) -> None:
         try:
@@ -141,8 +153,10 @@ async def serve_http(
     limits: PortLimits,
     stats: PortStats,
     drain: Drain,
-) -> None:
+) -> tuple[bytes, bytes] | None:
     """Serves requests on ``stream`` until it is idle for too long, broken, or asks to close.
+
+    Returns the head of a request that is not for plain HTTP, unanswered, and what came behind it.
 
     Args:
         stream: the connection; the caller closes it.
@@ -155,14 +169,15 @@ async def serve_http(
     """
     life = trio.CancelScope()
     exchange = _Exchange(stream, life, limits, drain)
+    change = None
     try:
         with life:
-            if not await _converse(data, app, client, exchange, drain):
-                stats.upgrades_refused += 1
+            change = await _converse(data, app, client, exchange, drain)
         if life.cancelled_caught and not exchange.idle:
             stats.exchanges_timed_out += 1
     finally:
         drain.works(life)
+    return change
 
 
 async def _converse(
@@ -171,9 +186,9 @@ async def _converse(
     client: tuple[str, int] | None,
     exchange: _Exchange,
     drain: Drain,
-) -> bool:
-    """Whether it ended without an attempt to leave HTTP/1.1."""
-    plain = True
+) -> tuple[bytes, bytes] | None:
+    """The request that is not for plain HTTP and what came behind it; ``None`` when there was none."""
+    change = None
     async with TaskGroup() as group:
         protocol = _PlainHttp(
             ASGIWrapper(cast(ASGIFramework, app)),
@@ -192,10 +207,9 @@ async def _converse(
                     await protocol.handle(RawData(data))
                     data = await exchange.receive()
                 await protocol.handle(RawData(b""))
-            except _ProtocolChangeError:
-                plain = False
-                await exchange.send(RawData(refusal(400)))
+            except _NotPlainError as asked:
+                change = (asked.head, protocol.connection.trailing_data[0])
         # The app of a request in progress hears that its peer is gone, if it still listens.
         with trio.move_on_after(exchange.limits.close_deadline):
             await protocol.handle(Closed())
-    return plain
+    return change

@@ -129,14 +129,10 @@ class _Port:
         if head is None:
             self.stats.heads_malformed += 1
             await self._refuse(stream, 400)
-        elif head.upgrade == "websocket" and head.path.startswith(_MEDIA_PATH):
-            upgrade = UpgradeRequest(head.target, head.headers, _peer_text(stream))
-            await serve_media(stream, raw, rest, upgrade, self.house, limits=self.limits, stats=self.stats)
         elif "upgrade" in head.headers:
-            self.stats.upgrades_refused += 1
-            await self._refuse(stream, _refused_upgrade(head))
+            await self._upgrade(stream, head, raw, rest)
         else:
-            await serve_http(
+            change = await serve_http(
                 stream,
                 raw + rest,
                 self.app,
@@ -145,6 +141,17 @@ class _Port:
                 stats=self.stats,
                 drain=self.drain,
             )
+            if change is not None:
+                await self._upgrade(stream, parse_head(change[0]), *change)
+
+    async def _upgrade(self, stream: trio.abc.Stream, head: Head | None, raw: bytes, rest: bytes) -> None:
+        """Answers a request that is not for plain HTTP, the first one of a connection or a later one."""
+        if head is not None and head.upgrade == "websocket" and head.path.startswith(_MEDIA_PATH):
+            upgrade = UpgradeRequest(head.target, head.headers, _peer_text(stream))
+            await serve_media(stream, raw, rest, upgrade, self.house, limits=self.limits, stats=self.stats)
+            return
+        self.stats.upgrades_refused += 1
+        await self._refuse(stream, 404 if head is not None and head.upgrade == "websocket" else 400)
 
     async def _read_head(self, stream: trio.abc.Stream) -> tuple[bytes, bytes] | None:
         """The first head and what came behind it; ``None`` when there is none, which it has answered."""
@@ -192,10 +199,6 @@ class _Port:
                 await trio.lowlevel.checkpoint()
             await stream.aclose()
         await trio.aclose_forcefully(stream)
-
-
-def _refused_upgrade(head: Head) -> int:
-    return 404 if head.upgrade == "websocket" else 400
 
 
 def _first_line(failures: BaseExceptionGroup[BaseException]) -> str:

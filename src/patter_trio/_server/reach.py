@@ -29,16 +29,27 @@ class _Health(msgspec.Struct):
     session: str
 
 
-async def warn_if_unreachable(base_url: str, session_id: str, address: tuple[str, int] | None) -> None:
+_NEW_NAME_ATTEMPTS = 6
+"""A tunnel's new name takes up to half a minute to be known everywhere."""
+
+
+async def warn_if_unreachable(
+    base_url: str, session_id: str, address: tuple[str, int] | None, *, patient: bool = False
+) -> None:
     """Logs one warning when ``base_url`` does not lead to this session, with what to do about it.
 
     Args:
         base_url: the public address, without a trailing slash.
         session_id: what this session's ``/health`` says it is.
         address: where this session listens, for the advice.
+        patient: whether the address is so new that it is asked several times.
     """
-    await trio.sleep(_SETTLE_SECONDS)
-    reason = await find_unreachable(base_url, session_id)
+    reason: str | None = None
+    for _ in range(_NEW_NAME_ATTEMPTS if patient else 1):
+        await trio.sleep(_SETTLE_SECONDS)
+        reason = await find_unreachable(base_url, session_id)
+        if reason is None:
+            return
     if reason is not None:
         here = f"does it forward to {address[0]}:{address[1]}?" if address else "does it lead to this app?"
         _log.warning(

@@ -67,7 +67,8 @@ class CallerWords:
 class Utterance:
     """What the caller said, committed. ``text`` is empty when there was speech but no words.
 
-    ``turn_idx`` counts the utterances with words of a call, from 1; an empty one has that of the last.
+    ``turn_idx`` counts the utterances with words of a call, from 1; an empty one has that of the last. What
+    ``has_keys`` holds keys that the caller has pressed, which are never just a sign of listening.
     """
 
     text: str
@@ -78,6 +79,7 @@ class Utterance:
     final_at: float | None = None
     committed_at: float = 0.0
     turn_idx: int = 0
+    has_keys: bool = False
 
 
 class Endpointing:

@@ -26,7 +26,8 @@ _ECHO_SECONDS = 2.0
 
 @attrs.define
 class _Span:
-    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is.
+    """A sentence and where its sound begins; ``text`` is None when the voice does not say which it is, and
+    empty for sound without words.
 
     A ``passing`` one fills a pause and is no part of the answer: what was not heard of it is not owed, and
     the next one may take its place in the middle. ``whole`` is the length of its sound, once it is all there.
@@ -37,6 +38,12 @@ class _Span:
     words: list[Word] = attrs.field(factory=list[Word])
     passing: bool = False
     whole: int | None = None
+
+    def goes_on(self, text: str | None, *, passing: bool) -> bool:
+        """Whether sound that is said to speak ``text`` is a part of this."""
+        if self.passing != passing:
+            return False
+        return text == "" if self.text == "" else text is None
 
 
 @attrs.define
@@ -82,6 +89,7 @@ class Ledger:
         self._echoes = False
         self._out = 0
         self._plays_until = 0.0
+        self._before: list[tuple[int, float]] = []
         self._cut_at: int | None = None
         self._barrier = ""
         self._cleared_at = 0.0
@@ -98,8 +106,11 @@ class Ledger:
     def synthesise(
         self, samples: int, text: str | None = None, words: tuple[Word, ...] = (), *, passing: bool = False
     ) -> None:
-        """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning."""
-        if text is not None or not self._spans or self._spans[-1].passing != passing:
+        """Sound was synthesised; ``text`` if it begins a sentence, ``words`` timed from that beginning.
+
+        Sound without words has an empty text in each piece.
+        """
+        if not self._spans or not self._spans[-1].goes_on(text, passing=passing):
             self._spans.append(_Span(text, self.synthesised, passing=passing))
         self._spans[-1].words.extend(words)
         self.synthesised += samples
@@ -116,12 +127,24 @@ class Ledger:
         self.synthesised = self._out = self.sent
         self._spans = [span for span in self._spans if span.start < self.sent]
 
-    def send(self, samples: int, now: float) -> None:
-        """Sound went out to the carrier, which plays it after what it already holds."""
+    def send(self, samples: int, now: float, busy_until: float = 0.0) -> None:
+        """Sound went out to the carrier, which plays it after what it already holds.
+
+        Until ``busy_until`` it plays what is none of this turn's.
+        """
+        begins = max(self._plays_until, now, busy_until)
+        if begins > self._plays_until:
+            self._break_off(now, everything=begins <= now)
         self._out += samples
         # The last frame is filled up with silence that nobody synthesised.
         self.sent = min(self._out, self.synthesised)
-        self._plays_until = max(self._plays_until, now) + samples / self._rate
+        self._plays_until = begins + samples / self._rate
+
+    def _break_off(self, now: float, *, everything: bool) -> None:
+        """Another sound lies between what was sent and what will be; ``everything`` was played by now."""
+        self._before.append((self._out, self._plays_until))
+        while self._before and (everything or (len(self._before) > 1 and self._before[1][1] <= now)):
+            self._before.pop(0)
 
     def mark(self) -> str:
         """A mark goes out behind all that was sent; returns its name."""
@@ -223,7 +246,8 @@ class Ledger:
 
     def _played(self, now: float) -> int:
         """How far the carrier can have got if it plays what it gets without delay."""
-        return min(self.sent, self._out - max(0, round((self._plays_until - now) * self._rate)))
+        runs = [*self._before, (self._out, self._plays_until)]
+        return min(self.sent, max(out - max(0, round((until - now) * self._rate)) for out, until in runs))
 
     @property
     def written(self) -> int:
@@ -250,14 +274,16 @@ class Ledger:
         """The words heard of what filled a pause, those heard of the answer, and the answer's others."""
         heard = self.heard(now)
         passing = [span for span in self._spans if span.passing]
-        own = [span for span in self._spans if not span.passing]
+        own = [span for span in self._spans if not span.passing and span.text != ""]
         everything = " ".join(self._written)
         if any(span.text is None for span in own):
             own = [_Span(everything, own[0].start, [w for span in own for w in span.words])]
             known = len(self._written)
+            spans = [*passing, *own]
         else:
             known = len(own)
-        spans = [*passing, *own]
+            # Sound without words ends the sentence before it, and is nobody's words.
+            spans = self._spans
         filler: list[str] = []
         told: list[str] = []
         rest: list[str] = []

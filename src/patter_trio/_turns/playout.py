@@ -24,7 +24,7 @@ class Playout:
     """
 
     def __init__(self, audio: AudioFormat, ledger: Ledger, *, lead: float) -> None:
-        self._audio = audio
+        self.audio = audio
         self._ledger = ledger
         self._lead = lead
         self._frame = audio.bytes_for(FRAME_SECONDS)
@@ -42,7 +42,7 @@ class Playout:
     def fill(self, piece: SpokenAudio) -> None:
         """Adds sound that fills the pause before the answer, until :meth:`drop`."""
         self.filling = True
-        samples = len(piece.audio) // self._audio.bytes_per_sample
+        samples = len(piece.audio) // self.audio.bytes_per_sample
         self._ledger.synthesise(samples, piece.text, piece.words, passing=True)
         self._queue += piece.audio
 
@@ -64,12 +64,17 @@ class Playout:
 
     def _pad(self) -> None:
         short = -len(self._queue) % self._frame
-        self._queue += self._audio.silence * (short // self._audio.bytes_per_sample)
+        self._queue += self.audio.silence * (short // self.audio.bytes_per_sample)
 
     @property
     def queued(self) -> float:
         """Seconds of sound that have not been sent."""
-        return self._audio.seconds_in(len(self._queue))
+        return self.audio.seconds_in(len(self._queue))
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing can be sent: what is left, if anything, waits for the rest of its frame."""
+        return len(self._queue) < self._frame
 
     @property
     def frames_queued(self) -> int:
@@ -79,17 +84,21 @@ class Playout:
     @property
     def sent_all(self) -> bool:
         """Whether everything there will ever be has been sent."""
-        return self._finished and len(self._queue) < self._frame
+        return self._finished and self.idle
 
-    def due(self, now: float) -> Iterator[tuple[bytes, str | None]]:
-        """What to send at ``now``: frames, each with the name of a mark to send behind it or ``None``."""
+    def due(self, now: float, busy_until: float = 0.0) -> Iterator[tuple[bytes, str | None]]:
+        """What to send at ``now``: frames, each with the name of a mark to send behind it or ``None``.
+
+        Until ``busy_until`` the carrier plays what was not sent by this turn.
+        """
         ledger = self._ledger
         # Half a frame of tolerance absorbs the jitter of the ticker, so that the pace is a frame a tick.
-        while len(self._queue) >= self._frame and ledger.plays_until - now < self._lead - FRAME_SECONDS / 2:
+        room = self._lead - FRAME_SECONDS / 2
+        while len(self._queue) >= self._frame and max(ledger.plays_until, busy_until) - now < room:
             fresh = ledger.plays_until <= now
             frame = bytes(self._queue[: self._frame])
             del self._queue[: self._frame]
-            ledger.send(self._samples, now)
+            ledger.send(self._samples, now, busy_until)
             self._since_mark += FRAME_SECONDS
             mark = None
             if fresh or self._since_mark >= _MARK_EVERY or self.sent_all:

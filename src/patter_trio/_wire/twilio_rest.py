@@ -1,4 +1,4 @@
-"""Twilio's REST API as far as running calls go: paths, answers, and what an answer means.
+"""Twilio's REST API: paths, and what a refusal means.
 
 ``POST {base}/2010-04-01/Accounts/{AccountSid}/Calls/{CallSid}.json`` with a form changes a call:
 ``Twiml=…`` abandons what it does (a media stream ends with ``stop``) and follows that document,
@@ -25,7 +25,17 @@ from ..errors import (
 from .rest import RestAnswer
 from .twilio import CALL_SID
 
-__all__ = ["ALREADY_OVER", "ENDED", "call_path", "read_status", "refusal_code", "refusal_error"]
+__all__ = [
+    "ALREADY_OVER",
+    "ENDED",
+    "account_path",
+    "call_path",
+    "check_call_id",
+    "read_status",
+    "recording_path",
+    "refusal_code",
+    "refusal_error",
+]
 
 ALREADY_OVER = (20404, 21220)
 """Codes for a call that ended before it could be changed: it is forgotten, or not in progress."""
@@ -34,6 +44,7 @@ ENDED = ("completed", "busy", "failed", "no-answer", "canceled")
 """The states of a call that is over."""
 
 _CALL_SID = re.compile(CALL_SID)
+_RECORDING_SID = re.compile(r"RE[0-9a-f]{32}")
 _TOO_MANY = 20429
 _CREDENTIALS = range(20003, 20010)  # of the codes that come with 403; others are about numbers and countries
 _SAID_LIMIT = 300
@@ -56,8 +67,8 @@ def refusal_code(answer: RestAnswer) -> int | None:
     return _read_error(answer.body).code
 
 
-def call_path(account_sid: str, call_id: str) -> str:
-    """The path of one call.
+def check_call_id(call_id: str) -> None:
+    """Refuses what is no call.
 
     Raises:
         PatterConfigError: ``call_id`` is none of theirs.
@@ -66,7 +77,37 @@ def call_path(account_sid: str, call_id: str) -> str:
         raise PatterConfigError(
             f"{call_id[:40]!r} is not a call of Twilio's", hint="CA and 32 hexadecimal digits"
         )
-    return f"/2010-04-01/Accounts/{account_sid}/Calls/{call_id}.json"
+
+
+def call_path(account_sid: str, call_id: str) -> str:
+    """The path of one call.
+
+    Raises:
+        PatterConfigError: ``call_id`` is none of theirs.
+    """
+    check_call_id(call_id)
+    return f"{account_path(account_sid)}/Calls/{call_id}.json"
+
+
+def account_path(account_sid: str) -> str:
+    """What all paths of an account begin with."""
+    return f"/2010-04-01/Accounts/{account_sid}"
+
+
+def recording_path(account_sid: str, call_id: str, recording_id: str = "") -> str:
+    """The path of a call's recordings, or of one of them.
+
+    Raises:
+        PatterConfigError: the call or the recording is none of theirs.
+    """
+    recordings = call_path(account_sid, call_id).removesuffix(".json") + "/Recordings"
+    if not recording_id:
+        return f"{recordings}.json"
+    if not _RECORDING_SID.fullmatch(recording_id):
+        raise PatterConfigError(
+            f"{recording_id[:40]!r} is not a recording of Twilio's", hint="RE and 32 hexadecimal digits"
+        )
+    return f"{recordings}/{recording_id}.json"
 
 
 def read_status(body: bytes, call_id: str) -> str:
@@ -102,6 +143,7 @@ def refusal_error(answer: RestAnswer, *, secrets: Iterable[str] = ()) -> PatterE
         return RateLimitError(
             f"Twilio asks for fewer requests ({numbers})",
             hint=f"try again in {after} s" if after is not None else "try again later",
+            retry_after=after,
         )
     words = said.message or ": ".join(part for part in (said.title, said.detail) if part)
     for secret in secrets:

@@ -30,10 +30,13 @@ from ._carriers import (
     MediaWire,
     SendsDigits,
     ServesDocuments,
+    SignsTestWebhook,
     WebhookRequest,
     WritesDigits,
 )
 from ._providers import (
+    AudioFilter,
+    AudioFilterProvider,
     BargeInStrategy,
     DetectorThresholds,
     LLMProvider,
@@ -47,6 +50,8 @@ from ._providers import (
 )
 
 __all__ = [
+    "AudioFilter",
+    "AudioFilterProvider",
     "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
@@ -58,6 +63,7 @@ __all__ = [
     "STTProvider",
     "SendsDigits",
     "ServesDocuments",
+    "SignsTestWebhook",
     "SpeechDetector",
     "TTSProvider",
     "TurnDetector",

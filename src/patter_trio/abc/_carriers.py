@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Mapping
+from collections.abc import AsyncIterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, runtime_checkable
 
@@ -31,6 +31,7 @@ __all__ = [
     "MediaWire",
     "SendsDigits",
     "ServesDocuments",
+    "SignsTestWebhook",
     "WebhookRequest",
     "WritesDigits",
 ]
@@ -161,6 +162,19 @@ class Carrier(Protocol):
 
     def open(self) -> AbstractAsyncContextManager[LiveCarrier]:
         """The carrier with its connections, for as long as a session."""
+        ...
+
+
+@runtime_checkable
+class SignsTestWebhook(Protocol):
+    """A carrier whose webhooks are signed with a secret that we share (Twilio's, Plivo's).
+
+    So we can send ourselves one and see whether it arrives as it was signed. Telnyx signs with a key that
+    nobody else has.
+    """
+
+    def sign_webhook(self, url: str, form: Sequence[tuple[str, str]] = ()) -> Mapping[str, str]:
+        """The headers by which :meth:`Carrier.verify` takes a ``POST`` of ``form`` to exactly this URL."""
         ...
 
 

@@ -20,6 +20,8 @@ from ..events import (
 )
 
 __all__ = [
+    "AudioFilter",
+    "AudioFilterProvider",
     "BargeInStrategy",
     "DetectorThresholds",
     "LLMProvider",
@@ -63,6 +65,26 @@ class DetectorThresholds:
     release: float = 0.35
     onset_windows: int = 2
     min_silence: float = 0.25
+
+
+class AudioFilter(Protocol):
+    """One call's filter of the caller's sound, such as one that takes noise out: synchronous, on every frame.
+
+    It has a few hundred microseconds for 20 ms of sound: all calls of a process wait for it.
+    """
+
+    def process(self, pcm: bytes) -> bytes:
+        """Takes linear16 sound; returns as many bytes of it. What must be held back is given as silence."""
+        ...
+
+
+@runtime_checkable
+class AudioFilterProvider(Protocol):
+    """Makes filters."""
+
+    def open_filter(self, sample_rate: int) -> AudioFilter:
+        """A fresh filter for one call."""
+        ...
 
 
 class SpeechDetector(Protocol):

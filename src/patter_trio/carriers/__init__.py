@@ -1,5 +1,6 @@
 """Telephone companies: what their webhooks mean and how their media streams are spoken."""
 
+from .plivo import Plivo
 from .twilio import Twilio
 
-__all__ = ["Twilio"]
+__all__ = ["Plivo", "Twilio"]

@@ -15,7 +15,7 @@ import trio
 
 from .._net.http import open_body, read_beginning
 from .._wire.rest import RestAnswer
-from ..errors import PatterConnectionError
+from ..errors import PatterConnectionError, RemoteProtocolError
 
 __all__ = ["RestClient", "open_rest_client"]
 
@@ -120,10 +120,14 @@ class RestClient:
 
         Raises:
             PatterConnectionError: it was not reached, or broke off.
+            RemoteProtocolError: the address is none.
         """
         auth = httpx2.USE_CLIENT_DEFAULT if with_credentials else None
         try:
             request = self.client.build_request("GET", url)
+        except httpx2.InvalidURL as error:
+            raise RemoteProtocolError(f"{self.vendor} gave an address that is none") from error
+        try:
             if not with_credentials:
                 request.headers.pop("Authorization", None)
             response = await self.client.send(request, auth=auth, stream=True)

@@ -244,10 +244,15 @@ class Exchange:
         """What became of every leg, by its id."""
         return {leg_id: leg.outcome for leg_id, leg in self.legs.items()}
 
-    async def wait_until(self, condition: Callable[[], bool]) -> None:
-        """Waits until the condition holds, about the exchange or anything else; looks every 20 ms."""
-        while not condition():  # noqa: ASYNC110 (what changes may be anywhere, in the server too)
-            await trio.sleep(FRAME_SECONDS)
+    async def wait_until(self, condition: Callable[[], bool], *, timeout: float = 600.0) -> None:
+        """Waits until the condition holds, about the exchange or anything else; looks every 20 ms.
+
+        Raises:
+            trio.TooSlowError: it did not hold within ``timeout`` seconds.
+        """
+        with trio.fail_after(timeout):
+            while not condition():  # noqa: ASYNC110 (what changes may be anywhere, in the server too)
+                await trio.sleep(FRAME_SECONDS)
 
     async def wait_quiet(self) -> None:
         """Waits until no leg is up and every webhook was delivered."""

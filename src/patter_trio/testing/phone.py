@@ -30,7 +30,7 @@ class Phone:
     Attributes:
         ear: what was heard and said so far.
         utterances: what the caller said so far.
-        spoke_until: the line's time at which the caller last finished saying something.
+        spoke_until: the line's time at which the caller last finished saying something, or pressed a key.
         keys: keys pressed and not yet sent.
         sends_media: whether frames go to the server at all (a dead radio link sends none).
         sends: whether the carrier sends anything; what it withholds comes when it goes on.

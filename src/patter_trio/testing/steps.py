@@ -112,6 +112,7 @@ class Press:
         """Hands each key to the carrier, with a gap after it."""
         for digit in self.digits:
             phone.keys.append(digit)
+            phone.spoke_until = phone.now
             await _pass_time(phone, self.gap)
 
 
