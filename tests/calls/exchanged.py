@@ -10,7 +10,7 @@ from typing import Any
 import attrs
 import trio
 
-from patter_trio import Agent, Patter, Session, Twilio
+from patter_trio import Agent, Patter, Plivo, Session, Twilio
 from patter_trio.abc import Carrier
 from patter_trio.testing import (
     Exchange,
@@ -21,6 +21,7 @@ from patter_trio.testing import (
     open_exchange,
     run_virtual,
 )
+from patter_trio.testing.plivo import SimulatedPlivo
 
 from .ring import NUMBER, URL, agent
 
@@ -48,7 +49,14 @@ def _twilio(simulated: SimulatedTwilio, way_in: dict[str, Any]) -> Carrier:
     )
 
 
-VENDORS = [Way("twilio", lambda: SimulatedTwilio(number=NUMBER, caller=THEM), _twilio)]
+def _plivo(simulated: SimulatedPlivo, way_in: dict[str, Any]) -> Carrier:
+    return Plivo(simulated.auth_id, simulated.auth_token, calls_per_second=50.0, **way_in)
+
+
+VENDORS = [
+    Way("twilio", lambda: SimulatedTwilio(number=NUMBER, caller=THEM), _twilio),
+    Way("plivo", lambda: SimulatedPlivo(number=NUMBER, caller=THEM, says_stop=True), _plivo),
+]
 
 
 @attrs.frozen

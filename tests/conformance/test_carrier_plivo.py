@@ -140,6 +140,15 @@ def test_the_older_signature_counts_only_where_that_is_asked_for() -> None:
         older.verify(WebhookRequest("POST", URL, both, form=FORM))
 
 
+def test_a_webhook_of_our_own_is_taken_as_it_was_signed_and_no_other_is() -> None:
+    assert isinstance(PLIVO, abc.SignsTestWebhook)
+    headers = PLIVO.sign_webhook(URL, FORM)
+    PLIVO.verify(WebhookRequest("POST", URL, headers, form=FORM))
+    with pytest.raises(SignatureError):
+        PLIVO.verify(WebhookRequest("POST", f"{URL}1", headers, form=FORM))
+    assert PLIVO.sign_webhook(URL, FORM) != headers, "each has a nonce of its own"
+
+
 @pytest.mark.parametrize("scheme", ["wss", "https"])
 def test_an_upgrade_is_signed_too(scheme: str) -> None:
     rest = "://voice.example.test/ws/plivo/token"

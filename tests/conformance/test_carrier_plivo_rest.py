@@ -239,8 +239,12 @@ async def test_a_call_is_refused_in_three_ways() -> None:
 LIVE = {"call_uuid": CALL, "call_status": "in-progress", "direction": "inbound"}
 LIVE |= {"from": THEIRS[1:], "to": OURS[1:]}
 RECORD = {
-    "call_uuid": CALL, "call_state": "BUSY", "call_duration": 0, "total_amount": "0.00500",
-    "hangup_cause_name": "Busy Line", "hangup_cause_code": 3010,
+    "call_uuid": CALL,
+    "call_state": "BUSY",
+    "call_duration": 0,
+    "total_amount": "0.00500",
+    "hangup_cause_name": "Busy Line",
+    "hangup_cause_code": 3010,
 }
 
 

@@ -52,6 +52,8 @@ class SimulatedPlivo:
         voice_path: where the number's application points, on the line's public URL.
         hangup_path: where it reports ends of calls; nowhere, if left out.
         lead_limit: seconds of unplayed audio above which the server counts as unpaced.
+        says_stop: whether a stream ends with ``stop``, as some of Plivo's pages have it, and not only by the
+            end of its socket, as its reference has it.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class SimulatedPlivo:
         voice_path: str = "/webhooks/plivo/voice",
         hangup_path: str = "/webhooks/plivo/status",
         lead_limit: float = 1.0,
+        says_stop: bool = False,
     ) -> None:
         self.auth_id = auth_id
         self.auth_token = auth_token
@@ -72,6 +75,7 @@ class SimulatedPlivo:
         self.voice_path = voice_path
         self.hangup_path = hangup_path
         self.lead_limit = lead_limit
+        self.says_stop = says_stop
 
     def open_skin(self, exchange: Exchange) -> PlivoSkin:
         """Puts this carrier on an exchange."""
@@ -94,6 +98,7 @@ class PlivoSkin:
         self.number = plivo.number
         self.caller = plivo.caller
         self.lead_limit = plivo.lead_limit
+        self.says_stop = plivo.says_stop
         self.exchange = exchange
         self._auth_token = plivo.auth_token
         self._nonces = count(10**19)
@@ -127,7 +132,11 @@ class PlivoSkin:
         stream_id = self.new_id(f"stream {leg.leg_id} {number}")
         self._streams[stream_id] = order.details
         return stream_id, PlivoFarWire(
-            stream_id, call_id=leg.leg_id, auth_id=self.auth_id, audio=order.details.audio
+            stream_id,
+            call_id=leg.leg_id,
+            auth_id=self.auth_id,
+            audio=order.details.audio,
+            says_stop=self.says_stop,
         )
 
     def media_headers(self, leg: Leg, url: str) -> Mapping[str, str]:
@@ -160,7 +169,8 @@ class PlivoSkin:
                 yield self._webhook(details.ring_url, about(leg, "Ring"))
             case LegEnded() if details.hangup_url:
                 yield self._webhook(details.hangup_url, (*about(leg, "Hangup"), *ending_form(event)))
-            case MachineHeard() if event.verdict in ("machine", "fax"):
+            case MachineHeard(verdict="machine"):
+                # Nothing is told of humans; what is of a fax, no page says.
                 yield from self._machine(leg)
             case StreamOpened() | StreamClosed():
                 yield from self._stream(leg, event)

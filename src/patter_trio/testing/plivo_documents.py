@@ -36,6 +36,8 @@ class _Stream:
             await self.stream.perform(leg)
         finally:
             details.is_streaming = False
+            if leg.streams:
+                leg.keys_heard += leg.streams[-1].received.digits
         pending, details.pending = details.pending, None
         return pending
 

@@ -52,15 +52,21 @@ _DECODER: msgspec.json.Decoder[_Message] = msgspec.json.Decoder(_Message)
 
 
 class PlivoFarWire:
-    """The carrier's side of one stream: no ``stop``, and checkpoints that were cleared are not answered."""
+    """The carrier's side of one stream; checkpoints that were cleared are not answered.
+
+    ``says_stop`` is what Plivo's sources disagree about: its reference ends a stream by closing the socket.
+    """
 
     marks_at_clear: MarksAtClear = "forgotten"
 
-    def __init__(self, stream_id: str, *, call_id: str, auth_id: str, audio: AudioFormat) -> None:
+    def __init__(
+        self, stream_id: str, *, call_id: str, auth_id: str, audio: AudioFormat, says_stop: bool = False
+    ) -> None:
         self.stream_id = stream_id
         self._audio = audio
         self._call_id = call_id
         self._auth_id = auth_id
+        self._says_stop = says_stop
         self._sequence = 0
 
     @property
@@ -107,8 +113,9 @@ class PlivoFarWire:
         """``clearedAudio``."""
         return self._of_stream("clearedAudio")
 
-    def stop(self) -> None:
-        """Nothing: the socket closes."""
+    def stop(self) -> str | None:
+        """``stop``, or nothing: the socket closes."""
+        return self._of_stream("stop", reason="call ended") if self._says_stop else None
 
     def decode(self, message: str | bytes) -> FarSaid:
         """Reads ``playAudio``, ``checkpoint``, ``clearAudio`` and ``sendDTMF``.
