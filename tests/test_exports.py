@@ -22,6 +22,7 @@ DOCS = Path(__file__).parents[1] / "docs"
 # A flat name and the namespaced one that means the same class.
 TWINS = {
     "Plivo": "carriers.plivo.Carrier",
+    "Telnyx": "carriers.telnyx.Carrier",
     "Twilio": "carriers.twilio.Carrier",
     "AnthropicLLM": "llm.anthropic.LLM",
     "CerebrasLLM": "llm.cerebras.LLM",

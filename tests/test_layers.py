@@ -25,11 +25,11 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("_call",),
     4: (
         *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
-        *("_net", "observability", "_local", "tunnels"),
+        *("_net", "observability", "_local", "_wall", "tunnels"),
     ),
     5: (
         *("_session", "_office", "_switchboard", "_streams", "_dialling", "_outgoing", "_lines"),
-        *("_providers", "_settings", "_callbacks", "_wall", "_server"),
+        *("_providers", "_settings", "_callbacks", "_server"),
     ),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo", "_doctor"),
 }

@@ -36,7 +36,7 @@ from ._turns.history import HistoryEntry, UsedTool
 from ._turns.latency import LatencyBreakdown, TurnMetrics
 from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
-from .carriers import Plivo, Twilio
+from .carriers import Plivo, Telnyx, Twilio
 from .errors import (
     AllProvidersFailedError,
     AuthenticationError,
@@ -165,6 +165,7 @@ __all__ = [
     "SmartTurn",
     "SpokenAudio",
     "Static",
+    "Telnyx",
     "Tool",
     "ToolCall",
     "ToolContext",

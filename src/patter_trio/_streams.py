@@ -21,7 +21,7 @@ from ._office import Office
 from ._server.house import UpgradeRequest
 from ._switchboard import Switchboard
 from ._wall import wall_time
-from .abc import MediaSocket, MediaWire, WebhookRequest
+from .abc import MediaSocket, MediaWire, OutlivesStreams, WebhookRequest
 from .errors import PatterError, RemoteProtocolError, SignatureError
 from .events import StreamStarted
 from .telephony import RecordingSaved
@@ -36,6 +36,10 @@ _START_SECONDS = 5.0
 
 # How many ended calls a session remembers.
 _RESULTS = 1000
+
+# Somebody else has hung up, or has the call.
+_OVER_AT_THE_CARRIER = ("caller_hung_up", "transferred")
+_HANG_UP_SECONDS = 5.0
 
 # A callback after the end of a call may talk to a slow CRM; it holds nothing up.
 _CALL_END_SECONDS = 30.0
@@ -111,6 +115,7 @@ class Streams:
             try:
                 await socket.aclose()
                 if result is not None:
+                    await self._hang_up(line, result)
                     await self.report(line, result)
             finally:
                 self.reporting -= 1
@@ -169,6 +174,17 @@ class Streams:
             outgoing.call = call
             outgoing.wake()
         return call
+
+    async def _hang_up(self, line: Line, result: CallResult) -> None:
+        """Ends the call itself, at a carrier that does not do so when its stream ends."""
+        live = self._office.live
+        if not isinstance(live, OutlivesStreams) or result.reason in _OVER_AT_THE_CARRIER:
+            return
+        with trio.move_on_after(_HANG_UP_SECONDS, shield=True):
+            try:
+                await live.hang_up(line.info.call_id)
+            except PatterError as error:
+                _log.error("call %s cannot be hung up: %s", line.info.call_id, error)
 
     async def _record(self, call: Call) -> None:
         """Has the carrier record a call, which does not wait for that."""

@@ -14,7 +14,7 @@ from ._foreign import call_back
 from ._lines import Line
 from ._office import Office
 from ._outgoing import MachineDetectionResult
-from .abc import LiveCarrier, ServesDocuments, WebhookRequest
+from .abc import FollowsUp, LiveCarrier, ServesDocuments, WebhookRequest
 from .errors import CapacityError, PatterError, RemoteProtocolError, SignatureError
 from .events import CallInfo
 from .telephony import (
@@ -90,6 +90,8 @@ class Switchboard:
             self._office.counts.refused_signature += 1
             _log.warning("webhook refused: %s", error)
             return WebhookReply("signature refused\n", "text/plain", 403)
+        if isinstance(live, FollowsUp):
+            self._home.background(self._follow_up, live, what, request)
         if what == "document":
             document = live.serve_document(request) if isinstance(live, ServesDocuments) else None
             return document or WebhookReply("nothing was left for this call\n", "text/plain", 404)
@@ -103,6 +105,12 @@ class Switchboard:
             return _HEARD
         keys = parse_qs(urlsplit(request.url).query).get("call", [""])
         return await self._act(live, notice, keys[0])
+
+    async def _follow_up(self, live: FollowsUp, what: str, request: WebhookRequest) -> None:
+        try:
+            await live.follow_up(what, request)
+        except PatterError as error:
+            _log.error("what a webhook made due could not be done: %s", error)
 
     async def _act(self, live: LiveCarrier, notice: Notice, key: str) -> WebhookReply:
         line = self._office.lines.find(key, notice.call_id)

@@ -189,7 +189,7 @@ def test_documents_of_the_vendors_library_are_read() -> None:
         Connect(),
         Dial(caller_id=OURS, timeout=20, action=hook("transfer")),
     )
-    stream = connect.stream(url=SOCKET, name="agent", status_callback=hook("stream"))
+    stream: Any = connect.stream(url=SOCKET, name="agent", status_callback=hook("stream"))
     stream.parameter(name="token", value="9f8e")
     dial.number(THEIRS, send_digits="ww1#", url=hook("document"), status_callback_event="answered completed")
     room = Dial()
@@ -284,7 +284,7 @@ async def test_everything_runs_over_real_sockets_too() -> None:
             await exchange.wait_quiet()
         if http.session is not None:
             http.session.close()
-    outcome = exchange.outcomes[call.sid]
+    outcome = exchange.outcomes[str(call.sid)]
     assert (outcome.ok, outcome.heard) == (True, "hello")
     assert desk.statuses_told() == ["completed"]
     assert desk.stops == 1

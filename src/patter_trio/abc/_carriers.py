@@ -26,9 +26,11 @@ from ..telephony import (
 
 __all__ = [
     "Carrier",
+    "FollowsUp",
     "LiveCarrier",
     "MediaSocket",
     "MediaWire",
+    "OutlivesStreams",
     "SendsDigits",
     "ServesDocuments",
     "SignsTestWebhook",
@@ -279,6 +281,22 @@ class SendsDigits(Protocol):
     async def send_digits(self, call_id: str, digits: str) -> None:
         """Presses ``digits`` (``0-9 * # A-D``, ``w`` half a second of pause, ``W`` a whole one)."""
         ...
+
+
+@runtime_checkable
+class FollowsUp(Protocol):
+    """A live carrier whose calls are led by commands (Telnyx): some are due when a webhook says so."""
+
+    async def follow_up(self, what: str, request: WebhookRequest) -> None:
+        """Does what a verified webhook makes possible; it may come twice. It raises as all commands do."""
+        ...
+
+
+@runtime_checkable
+class OutlivesStreams(Protocol):
+    """A live carrier whose calls go on when their media stream ends (Telnyx): we must hang up by command."""
+
+    calls_outlive_streams: bool
 
 
 @runtime_checkable

@@ -87,7 +87,7 @@ class RestClient:
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes, json: Any
     ) -> RestAnswer:
-        body = {"json": json} if json is not None else {"content": content}
+        body: dict[str, Any] = {"json": json} if json is not None else {"content": content}
         try:
             async with (
                 self.client.stream(method, url, headers=dict(headers), **body) as response,
