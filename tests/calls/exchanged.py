@@ -17,11 +17,11 @@ from patter_trio.testing import (
     Line,
     LoopbackLine,
     MemoryLine,
+    SimulatedPlivo,
     SimulatedTwilio,
     open_exchange,
     run_virtual,
 )
-from patter_trio.testing.plivo import SimulatedPlivo
 
 from .ring import NUMBER, URL, agent
 

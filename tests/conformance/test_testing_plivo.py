@@ -42,11 +42,11 @@ from patter_trio.testing import (
     NoAnswer,
     Person,
     RestFault,
+    SimulatedPlivo,
     open_exchange,
 )
 from patter_trio.testing.farwire import FarClear, FarDigits, FarMark, FarMedia, WrongStreamError
 from patter_trio.testing.instructions import HangUp, Reject, Speak
-from patter_trio.testing.plivo import SimulatedPlivo
 from patter_trio.testing.plivo_reader import DialTag, RoomTag, StreamTag, read_plivo_xml
 from patter_trio.testing.plivo_wire import PlivoFarWire
 
