@@ -15,6 +15,7 @@ import trio
 
 from . import __version__
 from ._demo.artefacts import latency_table, transcript_record, write_artefacts
+from ._demo.carriers import CARRIERS as DEMO_CARRIERS
 from ._demo.listen import converse, open_headset
 from ._demo.show import Demo, perform
 from ._demo.view import View
@@ -78,6 +79,9 @@ def _parser() -> argparse.ArgumentParser:
         "--llm", metavar="URL", help="a model in place of the desk's function: an OpenAI-compatible base URL"
     )
     demo.add_argument("--model", metavar="NAME", help="the model's name at --llm")
+    demo.add_argument(
+        "--carrier", choices=sorted(DEMO_CARRIERS), default="twilio", help="the carrier that is simulated"
+    )
     return parser
 
 
@@ -143,6 +147,7 @@ def _settings(options: argparse.Namespace) -> Demo:
         llm=llm,
         tts=_VOICES[options.voice](),
         caller_voice=_VOICES[options.caller_voice](),
+        carrier=options.carrier,
     )
 
 

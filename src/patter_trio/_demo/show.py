@@ -13,26 +13,21 @@ import trio
 from .._audio.convert import Converter
 from .._patter import Patter
 from .._session import Session
-from ..abc import LLMProvider, Opens, TTSProvider, Voice
-from ..carriers import Twilio
+from ..abc import Carrier, LLMProvider, Opens, TTSProvider, Voice
+from ..errors import PatterConfigError
 from ..events import MULAW_8K, CallEvent, CallInfo
 from ..stt import MoonshineSTT
-from ..testing import Caller, CallOutcome, Ear, LineConditions, LoopbackLine, SimulatedTwilio
+from ..testing import Caller, CallOutcome, Ear, LineConditions, LoopbackLine, open_exchange
 from ..testing.steps import BargeIn, Say
 from ..tts import HibariTTS
 from ..vad import SileroVAD
 from . import desk
 from .brain import GREETING, DeskBrain
+from .carriers import ACCOUNT, CARRIERS, NUMBER, TOKEN, free_port
 from .collect import collect
 from .record import CallArtefacts
 
 __all__ = ["ACCOUNT", "NUMBER", "TODAY", "TOKEN", "Demo", "Performance", "desk_session", "perform"]
-
-# The credentials of an account that exists on this machine only: the simulated carrier signs with them and
-# the session verifies, exactly as with real ones.
-ACCOUNT = "AC" + "0" * 31 + "1"
-TOKEN = "0" * 32
-NUMBER = "+15550001234"
 
 # A Monday, so that the desk's answers are the same on every day of the year.
 TODAY = date(2026, 3, 2)
@@ -76,12 +71,20 @@ class Demo:
         llm: a model in place of the desk's own function; its answers are then not checked.
         tts: the agent's voice.
         caller_voice: the caller's voice: another speaker than the agent.
+        carrier: the carrier that is simulated.
     """
 
     seed: int = 1
     llm: LLMProvider | Opens[LLMProvider] | None = None
     tts: TTSProvider = attrs.field(factory=HibariTTS)
     caller_voice: TTSProvider = attrs.field(factory=lambda: HibariTTS(pitch=0.8))
+    carrier: str = "twilio"
+
+    def __attrs_post_init__(self) -> None:
+        if self.carrier not in CARRIERS:
+            raise PatterConfigError(
+                f"there is no simulated {self.carrier!r}", hint=f"one of {', '.join(CARRIERS)}"
+            )
 
     def script(self) -> tuple[Caller, list[Line]]:
         """The caller's script, and the lines in the order in which they are said."""
@@ -149,11 +152,16 @@ async def _render(speaker: Voice, text: str) -> bytes:
 
 
 def desk_session(
-    demo: Demo, brain: DeskBrain, on_event: Callable[[CallEvent], None]
+    demo: Demo,
+    brain: DeskBrain,
+    on_event: Callable[[CallEvent], None],
+    *,
+    carrier: Carrier | None = None,
+    port: int = 0,
 ) -> AbstractAsyncContextManager[Session]:
-    """A session of the demo's desk on a free loopback port."""
-    twilio = Twilio(account_sid=ACCOUNT, auth_token=TOKEN)
-    patter = Patter(carrier=twilio, phone_number=NUMBER, webhook_url="http://127.0.0.1:0")
+    """A session of the demo's desk on a loopback port, any free one as a rule."""
+    carrier = carrier or CARRIERS["twilio"].carrier("http://127.0.0.1:1")
+    patter = Patter(carrier=carrier, phone_number=NUMBER, webhook_url=f"http://127.0.0.1:{port}")
     agent = patter.agent(
         system_prompt=_SYSTEM_PROMPT,
         first_message=GREETING,
@@ -164,7 +172,7 @@ def desk_session(
         on_message=None if demo.llm is not None else brain.on_message,
         llm_error_message="I am sorry, something went wrong here. Could you say that again?",
     )
-    return patter.session(agent, port=0, on_event=on_event)
+    return patter.session(agent, port=port, on_event=on_event)
 
 
 async def perform(
@@ -188,16 +196,16 @@ async def perform(
     sounds = await render(demo.caller_voice, texts)
     if demo.llm is None:
         await brain.warm()
-    async with desk_session(demo, brain, listen) as session:
+    sides, port = CARRIERS[demo.carrier], free_port()
+    conditions = LineConditions(seed=demo.seed, one_way_delay_ms=20, jitter_ms=10)
+    async with (
+        open_exchange(sides.simulated(), LoopbackLine(f"http://127.0.0.1:{port}")) as exchange,
+        desk_session(demo, brain, listen, carrier=sides.carrier(exchange.url), port=port) as session,
+    ):
         say(f"the desk answers on {session.url}; a caller phones in ...")
-        twilio = SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER)
-        conditions = LineConditions(seed=demo.seed, one_way_delay_ms=20, jitter_ms=10)
-        outcome = await twilio.call(
-            LoopbackLine(session.url),
-            attrs.evolve(caller, voice=sounds.__getitem__),
-            conditions=conditions,
-        )
+        outcome = await exchange.call(attrs.evolve(caller, voice=sounds.__getitem__), conditions=conditions)
         brain.forget(outcome.call_sid)
+        await exchange.wait_quiet()
     artefacts = collect(outcome, events, demo.seed, conditions)
     problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
     if not session.results:
