@@ -10,13 +10,15 @@ from typing import Any
 import attrs
 import trio
 
-from patter_trio import Agent, Patter, Session, Twilio
+from patter_trio import Agent, Patter, Plivo, Session, Telnyx, Twilio
 from patter_trio.abc import Carrier
 from patter_trio.testing import (
     Exchange,
     Line,
     LoopbackLine,
     MemoryLine,
+    SimulatedPlivo,
+    SimulatedTelnyx,
     SimulatedTwilio,
     open_exchange,
     run_virtual,
@@ -48,7 +50,25 @@ def _twilio(simulated: SimulatedTwilio, way_in: dict[str, Any]) -> Carrier:
     )
 
 
-VENDORS = [Way("twilio", lambda: SimulatedTwilio(number=NUMBER, caller=THEM), _twilio)]
+def _telnyx(simulated: SimulatedTelnyx, way_in: dict[str, Any]) -> Carrier:
+    return Telnyx(
+        simulated.api_key,
+        simulated.connection_id,
+        simulated.public_key,
+        calls_per_second=50.0,
+        **way_in,
+    )
+
+
+def _plivo(simulated: SimulatedPlivo, way_in: dict[str, Any]) -> Carrier:
+    return Plivo(simulated.auth_id, simulated.auth_token, calls_per_second=50.0, **way_in)
+
+
+VENDORS = [
+    Way("twilio", lambda: SimulatedTwilio(number=NUMBER, caller=THEM), _twilio),
+    Way("telnyx", lambda: SimulatedTelnyx(number=NUMBER, caller=THEM), _telnyx),
+    Way("plivo", lambda: SimulatedPlivo(number=NUMBER, caller=THEM), _plivo),
+]
 
 
 @attrs.frozen

@@ -204,7 +204,8 @@ def test_lost_webhooks_hang_nobody(way: Way, subscriber: Any) -> None:
             house.exchange.post.fail(WebhookFault("status", number, lost=True))
         with trio.fail_after(60):
             result = await _call(house, ring_timeout=10)
-        assert result.outcome in ("busy", "no_answer")
+        # Plivo names a call in its webhooks only, and cannot be asked by what it says when a call is placed.
+        assert result.outcome in (("failed",) if way.name == "plivo" else ("busy", "no_answer"))
 
     at_the_exchange(way, body)
 

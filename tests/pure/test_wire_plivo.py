@@ -198,13 +198,13 @@ def test_half_a_sample_is_refused_and_other_tracks_are_left() -> None:
 
 def test_nothing_is_written_before_the_start() -> None:
     wire = PlivoWire()
-    writers: list[Callable[[], str]] = [
+    writes: tuple[Callable[[], str], ...] = (
         lambda: wire.encode_audio(b"\0"),
         lambda: wire.encode_mark("a"),
         wire.encode_clear,
         lambda: wire.encode_digits("1"),
-    ]
-    for write in writers:
+    )
+    for write in writes:
         with pytest.raises(RuntimeError):
             write()
 

@@ -9,7 +9,7 @@ import attrs
 import trio
 
 from .._audio.order import FrameOrder
-from ..abc import MediaSocket, MediaWire
+from ..abc import EndsByClosing, MediaSocket, MediaWire
 from ..errors import RemoteProtocolError
 from ..events import AudioReceived, DigitPressed, MarkPlayed, StreamStopped
 from .channels import LossySender
@@ -86,7 +86,7 @@ async def _read(
             try:
                 event = wire.decode(await socket.receive())
             except trio.EndOfChannel:
-                return "lost"
+                return "stopped" if isinstance(wire, EndsByClosing) else "lost"
             except RemoteProtocolError as error:
                 counts.malformed += 1
                 counts.last_error = str(error)

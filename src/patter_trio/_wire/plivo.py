@@ -146,6 +146,8 @@ class PlivoWire:
     is made of that. When the checkpoint is answered as well, it comes a second time, which is allowed.
     """
 
+    ends_by_closing = True
+
     def __init__(self) -> None:
         self._audio = MULAW_8K
         self._content_type = "audio/x-mulaw"

@@ -25,6 +25,7 @@ manager. ``@trio.as_safe_channel`` turns an async generator into exactly that, s
 
 from ._carriers import (
     Carrier,
+    EndsByClosing,
     FollowsUp,
     LiveCarrier,
     MediaSocket,
@@ -57,6 +58,7 @@ __all__ = [
     "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
+    "EndsByClosing",
     "FollowsUp",
     "LLMProvider",
     "LiveCarrier",

@@ -26,6 +26,7 @@ from ..telephony import (
 
 __all__ = [
     "Carrier",
+    "EndsByClosing",
     "FollowsUp",
     "LiveCarrier",
     "MediaSocket",
@@ -118,6 +119,13 @@ class WritesDigits(Protocol):
     def encode_digits(self, digits: str) -> str:
         """The message that presses ``digits`` (``0-9 * # A-D``) behind the audio that was sent."""
         ...
+
+
+@runtime_checkable
+class EndsByClosing(Protocol):
+    """A media wire whose carrier says goodbye by closing the socket (Plivo); else that is a loss."""
+
+    ends_by_closing: bool
 
 
 @runtime_checkable

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from secrets import token_hex
 from urllib.parse import parse_qsl, urlsplit
 
 import attrs
 import httpx2
 
 from .._wire.plivo import PlivoWire
-from .._wire.plivo_signatures import verify_plivo_v2, verify_plivo_v3
+from .._wire.plivo_signatures import sign_plivo_v3, verify_plivo_v2, verify_plivo_v3
 from .._wire.plivo_webhooks import read_stream_trouble, read_webhook
 from .._wire.twiml import THIS_MACHINE
 from ..abc import LiveCarrier, WebhookRequest
@@ -146,6 +147,12 @@ class Plivo:
             raise SignatureError("a request without X-Plivo-Signature-V3")
         if not is_signed:
             raise SignatureError("a request whose X-Plivo-Signature is wrong")
+
+    def sign_webhook(self, url: str, form: Sequence[tuple[str, str]] = ()) -> Mapping[str, str]:
+        """The headers by which :meth:`verify` takes a ``POST`` of ``form`` to ``url``; see ``doctor``."""
+        nonce = token_hex(16)
+        signature = sign_plivo_v3(self.auth_token, "POST", url, nonce, form)
+        return {"X-Plivo-Signature-V3": signature, "X-Plivo-Signature-V3-Nonce": nonce}
 
     def read_notice(self, what: str, request: WebhookRequest) -> Notice | None:
         """What a webhook tells. The caller may be ``anonymous`` or a SIP address, not only a number.

@@ -32,6 +32,7 @@ from .legs import Leg
 from .line import Line, MemoryLine, UpgradeRefusedError
 from .loopback import LoopbackLine
 from .outcome import BargeInLatency, CallOutcome, LogEntry, ReplyLatency, StepRecord, Utterance, Violation
+from .plivo import SimulatedPlivo
 from .post import Delivery, Post, Webhook, WebhookFault
 from .recordings import Recording
 from .rest import RestServer, open_rest
@@ -101,6 +102,7 @@ __all__ = [
     "ScriptedTTS",
     "ScriptedTurnDetector",
     "ScriptedVAD",
+    "SimulatedPlivo",
     "SimulatedTelnyx",
     "SimulatedTwilio",
     "Skin",
