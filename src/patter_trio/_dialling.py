@@ -171,7 +171,11 @@ async def _watch(outgoing: OutgoingCall, carrier: LiveCarrier) -> CallResult | N
         if outgoing.call is not None:
             return None
         if outgoing.over is not None:
-            return outgoing.untaken(outgoing.over.ended_as, outgoing.over.detail)
+            ended_as = outgoing.over.ended_as
+            if ended_as == "completed" and not outgoing.answered:
+                # The network far away gave up; a cause of Telnyx's does not tell that from a goodbye.
+                ended_as = "no_answer"
+            return outgoing.untaken(ended_as, outgoing.over.detail)
         if outgoing.given_up:
             return outgoing.untaken("canceled", "given up before it was answered")
         if outgoing.screening is not None and outgoing.screening.is_machine:

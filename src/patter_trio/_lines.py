@@ -13,6 +13,7 @@ from ._call.call import Call
 from ._outgoing import OutgoingCall
 from ._turns.history import History
 from .events import CallInfo
+from .telephony import WebhookReply
 
 __all__ = ["Line", "Lines"]
 
@@ -28,7 +29,8 @@ class Line:
     """One call: who talks to whom, which agent has it, and where it stands.
 
     ``key`` is unguessable and stands in every address that the carrier is given about this call. ``history``
-    is what was said in it before it was given to somebody else. ``released`` is set while no media stream of
+    is what was said in it before it was given to somebody else. ``reply`` is what the carrier
+    was told when it offered this call, for when it asks again. ``released`` is set while no media stream of
     the call runs.
     """
 
@@ -37,6 +39,7 @@ class Line:
     outgoing: OutgoingCall | None = None
     key: str = attrs.field(factory=lambda: secrets.token_urlsafe(18), repr=False)
     call: Call | None = None
+    reply: WebhookReply | None = None
     history: History | None = None
     since: float = attrs.field(factory=trio.current_time)
     released: trio.Event = attrs.field(factory=trio.Event, repr=False)

@@ -136,6 +136,8 @@ class Switchboard:
         if line is not None and line.call is not None:
             _log.info("call %s is offered again, and is running", info.call_id)
             return _HEARD
+        if line is not None and line.reply is not None:
+            return line.reply
         if line is None:
             routed = await self._route(info)
             if isinstance(routed, Refusal):
@@ -168,10 +170,14 @@ class Switchboard:
             _log.warning("call %s refused: %s", info.call_id, error)
             self._office.lines.end(line)
             return await self._refuse(live, info, Refusal("busy"))
+        # Commands take their time, and a carrier that hears nothing meanwhile offers the call again.
+        line.reply = _HEARD
         try:
-            return await live.answer(info, self.stream_order(line, token))
+            line.reply = await live.answer(info, self.stream_order(line, token))
+            return line.reply
         except PatterError as error:
             _log.error("call %s cannot be answered: %s", info.call_id, error)
+            line.reply = None
             self._office.admission.forget(token)
             return WebhookReply("cannot be answered now\n", "text/plain", 503)
 

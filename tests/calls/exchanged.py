@@ -26,7 +26,7 @@ from patter_trio.testing import (
 
 from .ring import NUMBER, URL, agent
 
-__all__ = ["VENDORS", "House", "Way", "at_the_exchange", "over_sockets"]
+__all__ = ["VENDORS", "House", "Later", "Way", "at_the_exchange", "over_sockets"]
 
 THEM = "+15557654321"
 DESK = "+15557650000"
@@ -80,7 +80,7 @@ class House:
     way: Way
 
 
-class _Later:
+class Later:
     """The app of a session that is opened after the exchange."""
 
     app: Any = None
@@ -91,7 +91,7 @@ class _Later:
 
 @asynccontextmanager
 async def _open(way: Way, who: Agent | None, options: dict[str, Any]) -> AsyncIterator[House]:
-    later, simulated = _Later(), way.simulated()
+    later, simulated = Later(), way.simulated()
     line: Line = MemoryLine(later, URL)
     async with open_exchange(simulated, line, port=None) as exchange:
         carrier = way.carrier(simulated, {"transport": exchange.transport})

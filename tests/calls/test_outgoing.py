@@ -210,6 +210,7 @@ def over(ended_as: Any, *, told: bool = True, rings: float = 3.0) -> Callee:
     [("busy", "busy"), ("no_answer", "no_answer"), ("failed", "failed"), ("canceled", "canceled")],
 )
 def test_a_call_that_nobody_takes(ended_as: str, outcome: str) -> None:
+    """What is over without an answer, as each carrier words it."""
     ends: list[Any] = []
 
     async def body(session: Session, exchange: Exchange) -> None:
@@ -222,6 +223,13 @@ def test_a_call_that_nobody_takes(ended_as: str, outcome: str) -> None:
 
     house(body, over(ended_as), on_call_end=ends.append)
     assert [end["metrics"].outcome for end in ends] == [outcome]
+
+
+def test_a_call_that_is_over_in_the_ordinary_way_and_was_never_answered() -> None:
+    async def body(session: Session, exchange: Exchange) -> None:
+        assert (await (await session.call(THEM))).outcome == "no_answer"
+
+    house(body, over("completed"))
 
 
 @pytest.mark.parametrize("ended_as", ["busy", "no_answer"])

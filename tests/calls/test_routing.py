@@ -155,6 +155,29 @@ def test_a_call_that_is_offered_again_while_it_runs_is_left_alone() -> None:
     house(body, agent())
 
 
+def test_a_call_that_is_offered_again_while_it_is_being_answered_is_answered_once() -> None:
+    class Slow(Exchange):
+        async def answer(self, info: CallInfo, stream: Any) -> WebhookReply:
+            await trio.sleep(2)
+            return await super().answer(info, stream)
+
+    exchange = Slow()
+
+    async def main() -> None:
+        async with open_house(exchange, agent()) as session:
+            call = inbound(exchange)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(call.come_in, Caller().waits_for_agent().hangs_up())
+                await trio.sleep(1)
+                assert await call.offer() == WebhookReply(status=204)
+            other = inbound(exchange, 2)
+            assert await other.offer() == await other.offer(), "who lost the answer gets it again"
+            assert len(session.results) == 1
+
+    run_virtual(main)
+    assert [asked[0] for asked in exchange.asked] == ["answer", "answer"]
+
+
 def test_a_command_that_fails_costs_no_line() -> None:
     class Failing(Exchange):
         fails = 1

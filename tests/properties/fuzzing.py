@@ -11,14 +11,16 @@ import json
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
+from urllib.parse import unquote
 
 import attrs
+import httpx2
 import trio
 
-from patter_trio import Patter, Session
-from patter_trio.abc import Carrier
-from patter_trio.testing import Caller, CallOutcome, MemoryLine, run_virtual
+from patter_trio import Patter
+from patter_trio.testing import Caller, CallOutcome, Exchange, MemoryLine, open_exchange, run_virtual
 
+from ..calls.exchanged import Later, Way
 from ..calls.ring import NUMBER, URL, agent
 
 __all__ = ["Fuzzed", "Said", "Stranger", "anything", "fuzz", "said_by", "some_text"]
@@ -28,13 +30,12 @@ _BYSTANDER = Caller().waits_for_agent().says("are you open on sunday").waits_for
 
 @attrs.frozen
 class Stranger:
-    """A carrier's side of calls, with the key to sign what it likes.
+    """Somebody with a carrier's key, who signs what they like.
 
     Args:
-        carrier: the settings of our side.
-        bystander: places one ordinary call and lets a caller follow a script.
-        offer: the address, headers and body that offer the call of this number to us.
-        stream_of: the media socket's address in our answer to that.
+        way: the carrier, from both sides.
+        offer: the address and the body that offer the call of this number to us.
+        stream_in: the media socket's address in our reply to that, or in what was asked of the carrier.
         headers_of: the headers of the upgrade to it.
         opening: the messages that begin the stream of the call of this number.
         sign: headers for a webhook with this body.
@@ -45,10 +46,9 @@ class Stranger:
         body: the body of a webhook that is nearly right.
     """
 
-    carrier: Carrier
-    bystander: Callable[[MemoryLine, Caller], Any]
-    offer: Callable[[int], tuple[str, dict[str, str], bytes]]
-    stream_of: Callable[[bytes], str]
+    way: Way
+    offer: Callable[[int], tuple[str, bytes]]
+    stream_in: Callable[[bytes, Sequence[bytes]], str]
     headers_of: Callable[[str], dict[str, str]]
     opening: Callable[[int], Sequence[str]]
     sign: Callable[[str, bytes], dict[str, str]]
@@ -57,6 +57,21 @@ class Stranger:
     keys: Sequence[str]
     values: Sequence[Any]
     body: Callable[[Random], bytes]
+
+
+class _Obliging(httpx2.AsyncBaseTransport):
+    """The carrier's REST API, which also does whatever is asked of a stranger's call."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
+        self.orders: list[bytes] = []
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if "stranger" not in unquote(request.url.path):
+            return await self._exchange.transport.handle_async_request(request)
+        await trio.lowlevel.checkpoint()
+        self.orders.append(await request.aread())
+        return httpx2.Response(200, json={"data": {"result": "ok"}}, request=request)
 
 
 @attrs.frozen
@@ -73,7 +88,7 @@ class Fuzzed:
 
     outcome: CallOutcome
     statuses: tuple[int, ...]
-    counts: dict[str, int]
+    malformed: int
     reasons: tuple[str, ...]
     tasks_left: int
     lines_left: int
@@ -141,45 +156,53 @@ def _what(stranger: Stranger, random: Random) -> str:
     return "".join(random.choice("abz/.%") for _ in range(random.randrange(1, 7)))
 
 
-def fuzz(stranger: Stranger, said: Sequence[Said], **options: Any) -> Fuzzed:
+def fuzz(stranger: Stranger, said: Sequence[Said]) -> Fuzzed:
     """Lets strangers say all that, one call each and all at once, beside somebody who means it."""
-    return run_virtual(lambda: _fuzz(stranger, said, options))
+    return run_virtual(lambda: _fuzz(stranger, said))
 
 
-async def _fuzz(stranger: Stranger, said: Sequence[Said], options: dict[str, Any]) -> Fuzzed:
+async def _fuzz(stranger: Stranger, said: Sequence[Said]) -> Fuzzed:
     before = trio.lowlevel.current_statistics().tasks_living
     statuses: list[int] = []
     outcomes: list[CallOutcome] = []
-    async with Patter(stranger.carrier, NUMBER, URL).session(agent(), port=None, **options) as session:
-        line = MemoryLine(session.app, URL)
+    later, simulated = Later(), stranger.way.simulated()
+    line = MemoryLine(later, URL)
+    async with open_exchange(simulated, line, port=None) as exchange:
+        obliging = _Obliging(exchange)
+        carrier = stranger.way.carrier(simulated, {"transport": obliging})
+        async with Patter(carrier, NUMBER, URL).session(agent(), port=None) as session:
+            later.app = session.app
 
-        async def stand_by() -> None:
-            outcomes.append(await stranger.bystander(line, _BYSTANDER))
+            async def stand_by() -> None:
+                outcomes.append(await exchange.call(_BYSTANDER))
 
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(stand_by)
-            for number, words in enumerate(said, 1):
-                nursery.start_soon(_be_strange, stranger, line, number, words, statuses)
-        left = len(session.calls)
-        counts = _counts(session)
-        reasons = tuple(result.reason for result in session.results)
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(stand_by)
+                for number, words in enumerate(said, 1):
+                    nursery.start_soon(_be_strange, stranger, line, number, words, obliging.orders, statuses)
+            left = len(session.calls)
+            malformed = sum(result.counts["malformed"] for result in session.results)
+            reasons = tuple(result.reason for result in session.results)
     (outcome,) = outcomes
     tasks = trio.lowlevel.current_statistics().tasks_living - before
-    return Fuzzed(outcome, tuple(statuses), counts, reasons, tasks, left)
+    return Fuzzed(outcome, tuple(statuses), malformed, reasons, tasks, left)
 
 
 async def _be_strange(
-    stranger: Stranger, line: MemoryLine, number: int, words: Said, statuses: list[int]
+    stranger: Stranger,
+    line: MemoryLine,
+    number: int,
+    words: Said,
+    orders: Sequence[bytes],
+    statuses: list[int],
 ) -> None:
     await trio.sleep(0.3 * number)
-    url, headers, body = stranger.offer(number)
-    answer = await line.post(url, headers, body)
-    assert answer.status == 200
-    address = stranger.stream_of(answer.body)
-    async with (
-        line.open_media(address, stranger.headers_of(address)) as socket,
-        trio.open_nursery() as nursery,
-    ):
+    url, body = stranger.offer(number)
+    answer = await line.post(url, stranger.sign(url, body), body)
+    assert answer.status in (200, 204), answer
+    address = stranger.stream_in(answer.body, orders)
+    headers = stranger.headers_of(address)
+    async with line.open_media(address, headers) as socket, trio.open_nursery() as nursery:
         nursery.start_soon(_listen, socket)
         for message in (*stranger.opening(number), *words.messages):
             try:
@@ -188,7 +211,7 @@ async def _be_strange(
                 break
             await trio.sleep(0.005)
         for what, payload in words.webhooks:
-            target = f"{URL}/webhooks/{stranger.carrier.kind}/{what}?call=none"
+            target = f"{URL}/webhooks/{stranger.way.name}/{what}?call=none"
             got = await line.post(target, stranger.sign(target, payload), payload)
             statuses.append(got.status)
         nursery.cancel_scope.cancel()
@@ -200,10 +223,3 @@ async def _listen(socket: Any) -> None:
             await socket.receive()
         except trio.EndOfChannel:
             return
-
-
-def _counts(session: Session) -> dict[str, int]:
-    return {
-        "malformed": sum(result.counts["malformed"] for result in session.results),
-        **session.health()["counts"],
-    }

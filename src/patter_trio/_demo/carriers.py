@@ -8,8 +8,8 @@ from collections.abc import Callable
 import attrs
 
 from ..abc import Carrier
-from ..carriers import Twilio
-from ..testing import SimulatedTwilio
+from ..carriers import Plivo, Telnyx, Twilio
+from ..testing import SimulatedPlivo, SimulatedTelnyx, SimulatedTwilio
 from ..testing.exchange import Vendor
 
 __all__ = ["ACCOUNT", "CARRIERS", "NUMBER", "TOKEN", "DemoCarrier", "free_port"]
@@ -28,11 +28,23 @@ class DemoCarrier:
     carrier: Callable[[str], Carrier]
 
 
+def _telnyx(url: str) -> Carrier:
+    far = SimulatedTelnyx()
+    return Telnyx(far.api_key, far.connection_id, far.public_key, base_url=url)
+
+
+def _plivo(url: str) -> Carrier:
+    far = SimulatedPlivo()
+    return Plivo(far.auth_id, far.auth_token, base_url=url)
+
+
 CARRIERS = {
     "twilio": DemoCarrier(
         lambda: SimulatedTwilio(ACCOUNT, TOKEN, number=NUMBER),
         lambda url: Twilio(account_sid=ACCOUNT, auth_token=TOKEN, base_url=url),
     ),
+    "telnyx": DemoCarrier(lambda: SimulatedTelnyx(number=NUMBER), _telnyx),
+    "plivo": DemoCarrier(lambda: SimulatedPlivo(number=NUMBER), _plivo),
 }
 
 
