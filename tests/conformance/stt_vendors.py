@@ -9,7 +9,9 @@ from typing import Any
 import attrs
 
 from patter_trio.stt._settings import SocketSTT
+from patter_trio.stt.assemblyai import AssemblyAISTT
 from patter_trio.stt.deepgram import DeepgramSTT
+from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
 
 from .stt_endpoint import FarEnd, Talk
 
@@ -70,6 +72,107 @@ class DeepgramTalk(Talk):
             self.words = []
 
 
+class FluxTalk(Talk):
+    """``/v2/listen``."""
+
+    async def greet(self) -> None:
+        self.turn = 0
+        await self.say({"type": "Connected", "request_id": "r-1", "sequence_id": 0})
+
+    async def on_sound(self, audio: bytes) -> None:
+        begun = bool(self.words)
+        if self.hear(audio):
+            await self.tell("Update" if begun else "StartOfTurn")
+
+    async def on_text(self, message: str) -> None:
+        kind = json.loads(message)["type"]
+        if kind == "ForceEndTurn" and self.words:
+            await self.tell("EndOfTurn", trigger="manual")
+            self.words = []
+            self.turn += 1
+        elif kind == "CloseStream":
+            await self.close()
+
+    async def tell(self, event: str, **fields: str) -> None:
+        words = [
+            {"word": word.text, "start": word.start, "end": word.end, "confidence": 0.9}
+            for word in self.words
+        ]
+        await self.say(
+            {
+                "type": "TurnInfo",
+                "request_id": "r-1",
+                "sequence_id": 1,
+                "event": event,
+                "turn_index": self.turn,
+                "audio_window_start": 0.0,
+                "audio_window_end": self.seconds,
+                "transcript": self.text(),
+                "words": words,
+                "end_of_turn_confidence": 0.5,
+                **fields,
+            }
+        )
+
+
+class AssemblyAITalk(Talk):
+    """``/v3/ws``."""
+
+    async def greet(self) -> None:
+        self.turn = 0
+        await self.say({"type": "Begin", "id": "s-1", "expires_at": 1795003600})
+
+    async def on_sound(self, audio: bytes) -> None:
+        if not 400 <= len(audio) <= 8000:
+            await self.say({"type": "Error", "error_code": 3007, "error": f"{len(audio)} bytes are no chunk"})
+            await self.close(3007, "Input Duration Error")
+        if self.hear(audio):
+            await self.tell(ended=False)
+
+    async def on_text(self, message: str) -> None:
+        kind = json.loads(message)["type"]
+        if kind in ("ForceEndpoint", "Terminate") and self.words:
+            await self.tell(ended=True)
+            if self.query.get("format_turns") == ["true"]:
+                await self.tell(ended=True, formatted=True)
+            self.words = []
+            self.turn += 1
+        if kind == "Terminate":
+            seconds = round(self.seconds)
+            await self.say(
+                {
+                    "type": "Termination",
+                    "audio_duration_seconds": seconds,
+                    "session_duration_seconds": seconds,
+                }
+            )
+            await self.close()
+
+    async def tell(self, *, ended: bool, formatted: bool = False) -> None:
+        # The last word may still change until the turn ends.
+        final = self.words if ended else self.words[:-1]
+        await self.say(
+            {
+                "type": "Turn",
+                "turn_order": self.turn,
+                "turn_is_formatted": formatted,
+                "end_of_turn": ended,
+                "transcript": " ".join(word.text for word in final) + ("." if formatted else ""),
+                "end_of_turn_confidence": 0.5,
+                "words": [
+                    {
+                        "text": word.text,
+                        "start": round(word.start * 1000),
+                        "end": round(word.end * 1000),
+                        "confidence": 0.9,
+                        "word_is_final": word in final,
+                    }
+                    for word in self.words
+                ],
+            }
+        )
+
+
 @attrs.frozen
 class Vendor:
     """A recogniser behind a WebSocket, for the tests that all of them must pass."""
@@ -89,4 +192,6 @@ class Vendor:
 
 VENDORS: dict[str, Vendor] = {
     "deepgram": Vendor(DeepgramSTT, DeepgramTalk, goodbye='{"type":"CloseStream"}'),
+    "deepgram_flux": Vendor(DeepgramFluxSTT, FluxTalk, goodbye='{"type":"CloseStream"}'),
+    "assemblyai": Vendor(AssemblyAISTT, AssemblyAITalk, goodbye='{"type":"Terminate"}'),
 }

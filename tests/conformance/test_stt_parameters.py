@@ -13,7 +13,9 @@ import pytest
 from patter_trio.errors import PatterConfigError
 from patter_trio.events import LINEAR_16K, MULAW_8K, AudioFormat
 from patter_trio.stt._settings import SocketSTT, query
+from patter_trio.stt.assemblyai import AssemblyAISTT
 from patter_trio.stt.deepgram import DeepgramSTT
+from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
 
 from .stt_hearing import CALL
 from .stt_vendors import KEY
@@ -50,6 +52,57 @@ SENT: list[tuple[type[SocketSTT], Mapping[str, Any], Mapping[str, Any]]] = [
     (DeepgramSTT, {"no_delay": None}, {"no_delay": None}),
     (DeepgramSTT, {"encoding": "linear16"}, {"encoding": "linear16", "sample_rate": "8000"}),
     (DeepgramSTT, {"encoding": "linear16", "sample_rate": 16000}, {"sample_rate": "16000"}),
+    (DeepgramFluxSTT, {"model": "flux-general-multi"}, {"model": "flux-general-multi"}),
+    (DeepgramFluxSTT, {"eot_threshold": 1.0}, {"eot_threshold": "1.0"}),
+    (DeepgramFluxSTT, {"eager_eot_threshold": 0.5}, {"eager_eot_threshold": "0.5"}),
+    (DeepgramFluxSTT, {"eot_timeout_ms": 800}, {"eot_timeout_ms": "800"}),
+    (DeepgramFluxSTT, {"keyterm": ["Lin", "Ann"]}, {"keyterm": ["Lin", "Ann"]}),
+    (DeepgramFluxSTT, {"language_hint": "de", "model": "flux-general-multi"}, {"language_hint": "de"}),
+    (DeepgramFluxSTT, {"numerals": True}, {"numerals": "true"}),
+    (DeepgramFluxSTT, {"profanity_filter": True}, {"profanity_filter": "true"}),
+    (DeepgramFluxSTT, {"redact": ["pci", "ssn"]}, {"redact": ["pci", "ssn"]}),
+    (DeepgramFluxSTT, {"tag": "bakery"}, {"tag": "bakery"}),
+    (DeepgramFluxSTT, {"mip_opt_out": True}, {"mip_opt_out": "true"}),
+    (DeepgramFluxSTT, {"encoding": "linear16"}, {"encoding": "linear16"}),
+    (
+        AssemblyAISTT,
+        {"model": "universal-3-6-pro"},
+        {"speech_model": "universal-3-6-pro", "format_turns": None},
+    ),
+    (AssemblyAISTT, {"language": "de", "model": "u3-rt-pro"}, {"language_codes": '["de"]'}),
+    (
+        AssemblyAISTT,
+        {"language_codes": ["en", "de"], "model": "u3-rt-pro"},
+        {"language_codes": '["en", "de"]'},
+    ),
+    (AssemblyAISTT, {"language_detection": True}, {"language_detection": "true"}),
+    (AssemblyAISTT, {"format_turns": True}, {"format_turns": "true"}),
+    (AssemblyAISTT, {"mode": "min_latency"}, {"mode": "min_latency"}),
+    (AssemblyAISTT, {"min_turn_silence": 160}, {"min_turn_silence": "160"}),
+    (AssemblyAISTT, {"max_turn_silence": 1280}, {"max_turn_silence": "1280"}),
+    (
+        AssemblyAISTT,
+        {"end_of_turn_confidence_threshold": 0.4},
+        {"end_of_turn_confidence_threshold": "0.4"},
+    ),
+    (AssemblyAISTT, {"keyterms_prompt": "Lin"}, {"keyterms_prompt": '["Lin"]'}),
+    (AssemblyAISTT, {"prompt": "A bakery."}, {"prompt": "A bakery."}),
+    (AssemblyAISTT, {"agent_context": "Which day?"}, {"agent_context": "Which day?"}),
+    (AssemblyAISTT, {"vad_threshold": 0.3}, {"vad_threshold": "0.3"}),
+    (AssemblyAISTT, {"interruption_delay": 200}, {"interruption_delay": "200"}),
+    (AssemblyAISTT, {"voice_focus": "far-field"}, {"voice_focus": "far-field"}),
+    (AssemblyAISTT, {"filter_profanity": True}, {"filter_profanity": "true"}),
+    (AssemblyAISTT, {"redact_pii": True}, {"redact_pii": "true"}),
+    (AssemblyAISTT, {"redact_pii_policies": ["date"]}, {"redact_pii_policies": '["date"]'}),
+    (AssemblyAISTT, {"redact_pii_sub": "hash"}, {"redact_pii_sub": "hash"}),
+    (AssemblyAISTT, {"speaker_labels": True}, {"speaker_labels": "true"}),
+    (AssemblyAISTT, {"max_speakers": 2}, {"max_speakers": "2"}),
+    (AssemblyAISTT, {"inactivity_timeout": 30}, {"inactivity_timeout": "30"}),
+    (AssemblyAISTT, {"include_partial_turns": True}, {"include_partial_turns": "true"}),
+    (AssemblyAISTT, {"session_heartbeat": True}, {"session_heartbeat": "true"}),
+    (AssemblyAISTT, {"acknowledge_silence": True}, {"acknowledge_silence": "true"}),
+    (AssemblyAISTT, {"domain": "medical-v1"}, {"domain": "medical-v1"}),
+    (AssemblyAISTT, {"encoding": "pcm_s16le"}, {"encoding": "pcm_s16le"}),
 ]
 REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (DeepgramSTT, {"utterance_end_ms": 999}),
@@ -61,6 +114,15 @@ REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (DeepgramSTT, {"model": ""}),
     (DeepgramSTT, {"smart_format": "yes"}),
     (DeepgramSTT, {"tag": [1]}),
+    (DeepgramFluxSTT, {"eot_threshold": 0.4}),
+    (DeepgramFluxSTT, {"eot_timeout_ms": 499}),
+    (DeepgramFluxSTT, {"eot_timeout_ms": 60001}),
+    (DeepgramFluxSTT, {"eager_eot_threshold": 0.8}),
+    (DeepgramFluxSTT, {"language_hint": "de"}),
+    (AssemblyAISTT, {"language": "de"}),
+    (AssemblyAISTT, {"mode": "fast"}),
+    (AssemblyAISTT, {"vad_threshold": 2}),
+    (AssemblyAISTT, {"max_speakers": 0}),
 ]
 # What is sent when nothing is set, on a call of Twilio.
 DEFAULTS: list[tuple[type[SocketSTT], str]] = [
@@ -69,6 +131,16 @@ DEFAULTS: list[tuple[type[SocketSTT], str]] = [
         "wss://api.deepgram.com/v1/listen?model=nova-3&language=en&interim_results=true&utterance_end_ms=1000"
         "&vad_events=true&smart_format=false&punctuate=true&no_delay=true&endpointing=150&encoding=mulaw"
         "&sample_rate=8000&channels=1",
+    ),
+    (
+        DeepgramFluxSTT,
+        "wss://api.deepgram.com/v2/listen?model=flux-general-en&eot_threshold=0.7&eot_timeout_ms=5000"
+        "&encoding=mulaw&sample_rate=8000",
+    ),
+    (
+        AssemblyAISTT,
+        "wss://streaming.assemblyai.com/v3/ws?sample_rate=8000&encoding=pcm_mulaw"
+        "&speech_model=universal-streaming-english&format_turns=false",
     ),
 ]
 SHARED = {"api_key", "key", "base_url", "encoding", "sample_rate"} | {

@@ -101,8 +101,8 @@ async def test_the_carriers_sound_arrives_as_it_is(
         await hear(vendor.make(far), items)
     (talk,) = far.talks
     sent = sum(len(item.audio) for item in items if hasattr(item, "audio"))
-    # Whatever was added to a piece that was too small is silence of less than a tenth of a second.
-    assert 0 <= talk.seconds - MULAW_8K.seconds_in(sent) < 0.1
+    # Whatever was added to a piece that was too small is silence.
+    assert 0 <= talk.seconds - MULAW_8K.seconds_in(sent) < 0.2
     assert all(talk.sizes), "an empty message may end the stream"
 
 

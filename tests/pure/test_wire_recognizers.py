@@ -10,11 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patter_trio._wire.assemblyai import AssemblyAIWire
 from patter_trio._wire.deepgram import DeepgramWire
+from patter_trio._wire.deepgram_flux import DeepgramFluxWire
 from patter_trio._wire.recognizer import Cue, RecognizerWire
 from patter_trio.errors import (
     AuthenticationError,
     PatterConfigError,
+    PatterConnectionError,
     RateLimitError,
     RecognizerError,
     RemoteProtocolError,
@@ -25,8 +28,13 @@ from ..conformance.stt_endpoint import vectors
 
 WIRES: dict[str, tuple[Callable[[], RecognizerWire], str]] = {
     "deepgram": (DeepgramWire, "deepgram_listen_v1"),
+    "deepgram_flux": (DeepgramFluxWire, "deepgram_listen_v2"),
+    "assemblyai": (AssemblyAIWire, "assemblyai_v3"),
 }
-THEIRS = (RemoteProtocolError, RecognizerError, AuthenticationError, RateLimitError, PatterConfigError)
+THEIRS = (
+    *(RemoteProtocolError, RecognizerError, AuthenticationError),
+    *(RateLimitError, PatterConfigError, PatterConnectionError),
+)
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -15,7 +15,7 @@ from ..errors import PatterConfigError, PatterConnectionError, PatterError, Reco
 from ..events import Transcript
 from .recognizer import Cue, Message, RecognizerWire, Said, encode, read, spoken_word
 
-__all__ = ["DeepgramWire"]
+__all__ = ["DeepgramWire", "closed_by_deepgram"]
 
 
 class _Word(msgspec.Struct):
@@ -105,11 +105,15 @@ class DeepgramWire(RecognizerWire):
         )
 
     def closed(self, code: int | None, reason: str) -> PatterError | None:
-        """1008 is sound that cannot be decoded; the others are the network's, or too long a silence."""
-        if code == 1008:
-            return PatterConfigError(
-                f"deepgram cannot read the sound it is sent: {reason or 'no reason given'}"
-            )
-        if code == 1011:
-            return PatterConnectionError(f"deepgram gave up: {reason or 'no reason given'}")
-        return None
+        """See :func:`closed_by_deepgram`."""
+        return closed_by_deepgram(self.name, code, reason)
+
+
+def closed_by_deepgram(name: str, code: int | None, reason: str) -> PatterError | None:
+    """1008 is sound that cannot be decoded; 1011 a failure, or too long a silence."""
+    said = reason or "no reason given"
+    if code == 1008:
+        return PatterConfigError(f"{name} cannot read the sound it is sent: {said}")
+    if code == 1011:
+        return PatterConnectionError(f"{name} gave up: {said}")
+    return None

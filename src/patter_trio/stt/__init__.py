@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from .assemblyai import AssemblyAISTT
 from .deepgram import DeepgramSTT
+from .deepgram_flux import DeepgramFluxSTT
 from .moonshine import MoonshineSTT
 
-__all__ = ["DeepgramSTT", "MoonshineSTT"]
+__all__ = ["AssemblyAISTT", "DeepgramFluxSTT", "DeepgramSTT", "MoonshineSTT"]
