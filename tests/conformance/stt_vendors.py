@@ -10,8 +10,10 @@ import attrs
 
 from patter_trio.stt._settings import SocketSTT
 from patter_trio.stt.assemblyai import AssemblyAISTT
+from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.soniox import SonioxSTT
 
 from .stt_endpoint import FarEnd, Talk
 
@@ -173,6 +175,107 @@ class AssemblyAITalk(Talk):
         )
 
 
+class SonioxTalk(Talk):
+    """``/transcribe-websocket``; every word is two tokens."""
+
+    async def greet(self) -> None:
+        self.told = 0
+        self.config = json.loads(await self._socket.get_message())
+        assert self.config["audio_format"] == "mulaw"
+
+    async def on_sound(self, audio: bytes) -> None:
+        if not audio:
+            await self.tell(final=True)
+            await self.say(
+                {"tokens": [], "final_audio_proc_ms": 0, "total_audio_proc_ms": 0, "finished": True}
+            )
+            await self.close()
+        if self.hear(audio):
+            # What is known is final word by word; the latest may still change.
+            await self.tell(final=False)
+
+    async def on_text(self, message: str) -> None:
+        if json.loads(message)["type"] == "finalize":
+            await self.tell(final=True, special="<fin>")
+            self.words, self.told = [], 0
+
+    async def tell(self, *, final: bool, special: str = "") -> None:
+        tokens: list[dict[str, Any]] = []
+        known = len(self.words) if final else len(self.words) - 1
+        for place, word in enumerate(self.words[self.told :], self.told):
+            middle = (word.start + word.end) / 2
+            for text, start, end in (
+                (f" {word.text[:2]}", word.start, middle),
+                (word.text[2:], middle, word.end),
+            ):
+                tokens.append(
+                    {
+                        "text": text,
+                        "start_ms": round(start * 1000),
+                        "end_ms": round(end * 1000),
+                        "confidence": 0.9,
+                        "is_final": place < known,
+                    }
+                )
+        self.told = known
+        if special:
+            tokens.append({"text": special, "is_final": True, "confidence": 1.0})
+        await self.say({"tokens": tokens, "final_audio_proc_ms": 0, "total_audio_proc_ms": 0})
+
+
+class CartesiaTalk(Talk):
+    """``/stt/websocket``."""
+
+    async def on_sound(self, audio: bytes) -> None:
+        if self.hear(audio):
+            await self.tell(is_final=False)
+
+    async def on_text(self, message: str) -> None:
+        assert message in ("finalize", "close")
+        if self.words:
+            await self.tell(is_final=True)
+            self.words = []
+        await self.say({"type": "flush_done" if message == "finalize" else "done", "request_id": "r-1"})
+        if message == "close":
+            await self.close()
+
+    async def tell(self, *, is_final: bool) -> None:
+        await self.say(
+            {
+                "type": "transcript",
+                "text": " " + self.text(),
+                "is_final": is_final,
+                "request_id": "r-1",
+                "duration": 1.0,
+                "language": "en",
+                "words": [{"word": word.text, "start": word.start, "end": word.end} for word in self.words],
+            }
+        )
+
+
+class CartesiaTurnsTalk(Talk):
+    """``/stt/turns/websocket``: a turn ends after a pause."""
+
+    async def greet(self) -> None:
+        self.last_word = 0.0
+        await self.say({"type": "connected", "request_id": "r-1"})
+
+    async def on_sound(self, audio: bytes) -> None:
+        begun = bool(self.words)
+        if self.hear(audio):
+            self.last_word = self.seconds
+            if not begun:
+                await self.say({"type": "turn.start", "request_id": "r-1"})
+            await self.say({"type": "turn.update", "request_id": "r-1", "transcript": self.text()})
+        elif self.words and self.seconds - self.last_word > 0.3:
+            await self.say({"type": "turn.end", "request_id": "r-1", "transcript": self.text()})
+            self.words = []
+
+    async def on_text(self, message: str) -> None:
+        if json.loads(message)["type"] == "close":
+            await self.close()
+
+
 @attrs.frozen
 class Vendor:
     """A recogniser behind a WebSocket, for the tests that all of them must pass."""
@@ -194,4 +297,9 @@ VENDORS: dict[str, Vendor] = {
     "deepgram": Vendor(DeepgramSTT, DeepgramTalk, goodbye='{"type":"CloseStream"}'),
     "deepgram_flux": Vendor(DeepgramFluxSTT, FluxTalk, goodbye='{"type":"CloseStream"}'),
     "assemblyai": Vendor(AssemblyAISTT, AssemblyAITalk, goodbye='{"type":"Terminate"}'),
+    "soniox": Vendor(SonioxSTT, SonioxTalk),
+    "cartesia": Vendor(CartesiaSTT, CartesiaTalk, goodbye="close"),
+    "cartesia_turns": Vendor(
+        CartesiaTurnsSTT, CartesiaTurnsTalk, goodbye='{"type":"close"}', word_times=False
+    ),
 }

@@ -14,8 +14,10 @@ from patter_trio.errors import PatterConfigError
 from patter_trio.events import LINEAR_16K, MULAW_8K, AudioFormat
 from patter_trio.stt._settings import SocketSTT, query
 from patter_trio.stt.assemblyai import AssemblyAISTT
+from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.soniox import SonioxSTT
 
 from .stt_hearing import CALL
 from .stt_vendors import KEY
@@ -103,6 +105,32 @@ SENT: list[tuple[type[SocketSTT], Mapping[str, Any], Mapping[str, Any]]] = [
     (AssemblyAISTT, {"acknowledge_silence": True}, {"acknowledge_silence": "true"}),
     (AssemblyAISTT, {"domain": "medical-v1"}, {"domain": "medical-v1"}),
     (AssemblyAISTT, {"encoding": "pcm_s16le"}, {"encoding": "pcm_s16le"}),
+    (SonioxSTT, {"model": "stt-rt-v4"}, {"model": "stt-rt-v4"}),
+    (SonioxSTT, {"language_hints": ["en", "de"]}, {"language_hints": ["en", "de"]}),
+    (SonioxSTT, {"language_hints_strict": True, "language_hints": "en"}, {"language_hints_strict": True}),
+    (SonioxSTT, {"enable_endpoint_detection": False}, {"enable_endpoint_detection": False}),
+    (SonioxSTT, {"max_endpoint_delay_ms": 700}, {"max_endpoint_delay_ms": 700}),
+    (SonioxSTT, {"endpoint_sensitivity": 0.5}, {"endpoint_sensitivity": 0.5}),
+    (SonioxSTT, {"endpoint_latency_adjustment_level": 2}, {"endpoint_latency_adjustment_level": 2}),
+    (SonioxSTT, {"enable_language_identification": False}, {"enable_language_identification": False}),
+    (SonioxSTT, {"enable_speaker_diarization": True}, {"enable_speaker_diarization": True}),
+    (SonioxSTT, {"context": {"terms": ["Lin"]}}, {"context": {"terms": ["Lin"]}}),
+    (SonioxSTT, {"client_reference_id": "CA1"}, {"client_reference_id": "CA1"}),
+    (SonioxSTT, {"encoding": "pcm_s16le", "sample_rate": 16000}, {"audio_format": "pcm_s16le"}),
+    (CartesiaSTT, {"model": "ink-2"}, {"model": "ink-2"}),
+    (CartesiaSTT, {"language": "de"}, {"language": "de"}),
+    (CartesiaSTT, {"min_volume": 0.1}, {"min_volume": "0.1"}),
+    (CartesiaSTT, {"max_silence_duration_secs": 0.6}, {"max_silence_duration_secs": "0.6"}),
+    (CartesiaSTT, {"keyterm": ["Lin", "Ann"]}, {"keyterm": ["Lin", "Ann"]}),
+    (CartesiaSTT, {"encoding": "pcm_s16le"}, {"encoding": "pcm_s16le"}),
+    (CartesiaSTT, {"version": "2025-04-16"}, {"cartesia-version": "2025-04-16"}),
+    (CartesiaTurnsSTT, {"model": "ink-3"}, {"model": "ink-3"}),
+    (CartesiaTurnsSTT, {"turn_start_threshold": 0.6}, {"turn_start_threshold": "0.6"}),
+    (CartesiaTurnsSTT, {"turn_eager_end_threshold": 0.6}, {"turn_eager_end_threshold": "0.6"}),
+    (CartesiaTurnsSTT, {"turn_end_threshold": 0.3}, {"turn_end_threshold": "0.3"}),
+    (CartesiaTurnsSTT, {"turn_end_timeout_ms": 900}, {"turn_end_timeout_ms": "900"}),
+    (CartesiaTurnsSTT, {"keyterm": "Lin"}, {"keyterm": "Lin"}),
+    (CartesiaTurnsSTT, {"version": "2025-04-16"}, {"cartesia-version": "2025-04-16"}),
 ]
 REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (DeepgramSTT, {"utterance_end_ms": 999}),
@@ -123,6 +151,16 @@ REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (AssemblyAISTT, {"mode": "fast"}),
     (AssemblyAISTT, {"vad_threshold": 2}),
     (AssemblyAISTT, {"max_speakers": 0}),
+    (SonioxSTT, {"max_endpoint_delay_ms": 499}),
+    (SonioxSTT, {"endpoint_sensitivity": 1.1}),
+    (SonioxSTT, {"endpoint_latency_adjustment_level": 4}),
+    (SonioxSTT, {"language_hints_strict": True}),
+    (SonioxSTT, {"context": "Lin"}),
+    (CartesiaSTT, {"model": "ink-2", "min_volume": 0.1}),
+    (CartesiaSTT, {"keyterm": ["x"] * 101}),
+    (CartesiaSTT, {"keyterm": ["x" * 1201]}),
+    (CartesiaTurnsSTT, {"turn_start_threshold": 0.4}),
+    (CartesiaTurnsSTT, {"turn_end_threshold": 0.6}),
 ]
 # What is sent when nothing is set, on a call of Twilio.
 DEFAULTS: list[tuple[type[SocketSTT], str]] = [
@@ -142,6 +180,17 @@ DEFAULTS: list[tuple[type[SocketSTT], str]] = [
         "wss://streaming.assemblyai.com/v3/ws?sample_rate=8000&encoding=pcm_mulaw"
         "&speech_model=universal-streaming-english&format_turns=false",
     ),
+    (SonioxSTT, "wss://stt-rt.soniox.com/transcribe-websocket"),
+    (
+        CartesiaSTT,
+        "wss://api.cartesia.ai/stt/websocket?model=ink-whisper&language=en&encoding=pcm_mulaw&sample_rate=8000",
+    ),
+    (
+        CartesiaTurnsSTT,
+        "wss://api.cartesia.ai/stt/turns/websocket?model=ink-2&encoding=pcm_mulaw&sample_rate=8000"
+        "&turn_start_threshold=0.8&turn_eager_end_threshold=0.4&turn_end_threshold=0.2"
+        "&turn_end_timeout_ms=5600",
+    ),
 ]
 SHARED = {"api_key", "key", "base_url", "encoding", "sample_rate"} | {
     "connect_timeout", "finalize_timeout", "close_timeout",
@@ -149,12 +198,13 @@ SHARED = {"api_key", "key", "base_url", "encoding", "sample_rate"} | {
 
 
 def request(settings: SocketSTT, audio: AudioFormat = MULAW_8K) -> dict[str, Any]:
-    """The query and the fields of the first message, by name."""
+    """The query, the headers and the fields of the first message, by name."""
     encoding, target = settings._sent_format(audio)
     fields = query(settings.query_fields(encoding, target, CALL))
     found: dict[str, Any] = {
         name: values[0] if len(values) == 1 else values for name, values in parse_qs(fields).items()
     }
+    found |= {name.lower(): value for name, value in settings.request_headers().items()}
     for message in settings.make_wire(encoding, target, CALL).opening():
         found |= json.loads(message)
     return found

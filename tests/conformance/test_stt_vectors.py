@@ -19,7 +19,9 @@ from patter_trio.errors import (
 from patter_trio.events import HearingItem, SpeechEnded, SpeechStarted
 from patter_trio.stt._settings import SocketSTT
 from patter_trio.stt.assemblyai import AssemblyAISTT
+from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.soniox import SonioxSTT
 
 from .answers import only
 from .stt_endpoint import open_far_end, replaying, vectors
@@ -33,6 +35,11 @@ REPLAYED: list[Replayed] = [
     (DeepgramFluxSTT, "deepgram_listen_v2", "manual_and_fatal", {}, [0.04], RecognizerError),
     (AssemblyAISTT, "assemblyai_v3", "formatted_turn", {"format_turns": True}, [], None),
     (AssemblyAISTT, "assemblyai_v3", "chunk_too_short", {}, [], PatterConfigError),
+    (SonioxSTT, "soniox_rt", "endpoint_and_finalize", {}, [2.48], None),
+    (SonioxSTT, "soniox_rt", "restart", {}, [], PatterConnectionError),
+    (CartesiaSTT, "cartesia_stt_manual", "finalize", {}, [0.88], None),
+    (CartesiaSTT, "cartesia_stt_manual", "error", {}, [], RateLimitError),
+    (CartesiaTurnsSTT, "cartesia_stt_turns", "resume", {}, [], None),
 ]
 # Codes of errors and of closing.
 Told = tuple[type[SocketSTT], Sequence[Mapping[str, Any]], type[PatterError]]
@@ -47,13 +54,31 @@ TOLD: list[Told] = [
     (AssemblyAISTT, [{"error": "Not authorized"}, {"close": 4001}], PatterConnectionError),
     (DeepgramFluxSTT, [{"type": "Connected"}, {"close": 1011}], PatterConnectionError),
     (DeepgramFluxSTT, [{"type": "Connected"}, {"close": 1008}], PatterConfigError),
+    *[
+        (SonioxSTT, [{"tokens": [], "error_code": code, "error_message": "so"}], kind)
+        for code, kind in {
+            400: PatterConfigError,
+            401: AuthenticationError,
+            402: RecognizerError,
+            408: PatterConnectionError,
+            429: RateLimitError,
+            500: PatterConnectionError,
+        }.items()
+    ],
+    (CartesiaSTT, [{"type": "error", "title": "no", "status_code": 401}], AuthenticationError),
+    (CartesiaSTT, [{"type": "error", "title": "no"}], RecognizerError),
+    (CartesiaTurnsSTT, [{"type": "connected"}, {"type": "error", "status_code": 429}], RateLimitError),
 ]
 
 
 def greeted(kind: type[SocketSTT], frames: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The sequence with the greeting without which nothing else is ever said."""
-    greetings = {"DeepgramFluxSTT": {"type": "Connected"}, "AssemblyAISTT": {"type": "Begin"}}
-    greeting = greetings.get(kind.__name__)
+    greetings: dict[type[SocketSTT], dict[str, str]] = {
+        DeepgramFluxSTT: {"type": "Connected"},
+        AssemblyAISTT: {"type": "Begin"},
+        CartesiaTurnsSTT: {"type": "connected"},
+    }
+    greeting = greetings.get(kind)
     if greeting is None or any(greeting.items() <= frame.get("data", {}).items() for frame in frames):
         return frames
     return [{"t": 0, "dir": "recv", "kind": "json", "data": greeting}, *frames]

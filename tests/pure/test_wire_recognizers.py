@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_trio._wire.assemblyai import AssemblyAIWire
+from patter_trio._wire.cartesia import CartesiaTurnsWire, CartesiaWire
 from patter_trio._wire.deepgram import DeepgramWire
 from patter_trio._wire.deepgram_flux import DeepgramFluxWire
 from patter_trio._wire.recognizer import Cue, RecognizerWire
+from patter_trio._wire.soniox import SonioxWire
 from patter_trio.errors import (
     AuthenticationError,
     PatterConfigError,
@@ -30,6 +32,9 @@ WIRES: dict[str, tuple[Callable[[], RecognizerWire], str]] = {
     "deepgram": (DeepgramWire, "deepgram_listen_v1"),
     "deepgram_flux": (DeepgramFluxWire, "deepgram_listen_v2"),
     "assemblyai": (AssemblyAIWire, "assemblyai_v3"),
+    "soniox": (lambda: SonioxWire({}), "soniox_rt"),
+    "cartesia": (CartesiaWire, "cartesia_stt_manual"),
+    "cartesia_turns": (CartesiaTurnsWire, "cartesia_stt_turns"),
 }
 THEIRS = (
     *(RemoteProtocolError, RecognizerError, AuthenticationError),

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, TypeVar
 
 import msgspec
 
-from ..errors import AuthenticationError, PatterError, RateLimitError, RecognizerError, RemoteProtocolError
+from ..errors import (
+    AuthenticationError,
+    PatterConfigError,
+    PatterConnectionError,
+    PatterError,
+    RateLimitError,
+    RecognizerError,
+    RemoteProtocolError,
+)
 from ..events import Transcript, Word
 
 __all__ = ["Cue", "Message", "RecognizerWire", "Said", "encode", "read", "spoken_word", "status_error"]
@@ -120,4 +128,8 @@ def status_error(status: int | None, message: str) -> PatterError:
         return AuthenticationError(message)
     if status == 429:
         return RateLimitError(message)
+    if status in (400, 404, 422):
+        return PatterConfigError(message)
+    if status is not None and (status == 408 or status >= 500):
+        return PatterConnectionError(message)
     return RecognizerError(message)

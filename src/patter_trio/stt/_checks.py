@@ -12,6 +12,7 @@ from ..llm._checks import (
     check_header,
     flag,
     listed_texts,
+    mapping_or,
     number,
     optional,
     seconds,
@@ -26,6 +27,7 @@ __all__ = [
     "check_header",
     "flag",
     "listed_texts",
+    "mapping_or",
     "number",
     "one_of",
     "optional",
@@ -37,7 +39,9 @@ __all__ = [
 
 
 def as_tuple(value: Any) -> Any:
-    """A text as the only one, a list as a tuple; anything else is left to the checks."""
+    """A text as the only one, a list as a tuple, None as no one; anything else is left to the checks."""
+    if value is None:
+        return ()
     if isinstance(value, str):
         return (value,)
     return tuple(value) if isinstance(value, list) else value
