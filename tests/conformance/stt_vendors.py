@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Mapping
 from typing import Any
 
 import attrs
 
+from patter_trio.events import AudioFormat
 from patter_trio.stt._settings import SocketSTT
 from patter_trio.stt.assemblyai import AssemblyAISTT
 from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.elevenlabs import ElevenLabsSTT
 from patter_trio.stt.soniox import SonioxSTT
+from patter_trio.stt.speechmatics import SpeechmaticsSTT
+from patter_trio.stt.telnyx import TelnyxSTT
+from patter_trio.testing.wordsound import HeardWord
 
 from .stt_endpoint import FarEnd, Talk
 
@@ -267,13 +273,141 @@ class CartesiaTurnsTalk(Talk):
             if not begun:
                 await self.say({"type": "turn.start", "request_id": "r-1"})
             await self.say({"type": "turn.update", "request_id": "r-1", "transcript": self.text()})
-        elif self.words and self.seconds - self.last_word > 0.3:
+        elif self.words and self.seconds - self.last_word > 0.45:
             await self.say({"type": "turn.end", "request_id": "r-1", "transcript": self.text()})
             self.words = []
 
     async def on_text(self, message: str) -> None:
         if json.loads(message)["type"] == "close":
             await self.close()
+
+
+class SpeechmaticsTalk(Talk):
+    """``/v2``: every word is a final of its own, with the last one outstanding."""
+
+    async def greet(self) -> None:
+        self.count = self.told = 0
+        self.start = json.loads(await self._socket.get_message())
+        assert self.start["message"] == "StartRecognition"
+        assert self.start["audio_format"] == {"type": "raw", "encoding": "mulaw", "sample_rate": 8000}
+        await self.say({"message": "RecognitionStarted", "id": "s-1"})
+
+    async def on_sound(self, audio: bytes) -> None:
+        self.count += 1
+        await self.say({"message": "AudioAdded", "seq_no": self.count})
+        if self.hear(audio):
+            await self.tell(len(self.words) - 1)
+            await self.add("AddPartialTranscript", self.words[self.told :])
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        await self.tell(len(self.words))
+        if said["message"] == "ForceEndOfUtterance" and self.words:
+            now = {"start_time": self.seconds, "end_time": self.seconds}
+            await self.say({"message": "EndOfUtterance", "metadata": now})
+            self.words, self.told = [], 0
+        elif said["message"] == "EndOfStream":
+            assert said["last_seq_no"] == self.count
+            await self.say({"message": "EndOfTranscript"})
+            await self.close()
+
+    async def tell(self, until: int) -> None:
+        for word in self.words[self.told : until]:
+            await self.add("AddTranscript", [word])
+        self.told = max(self.told, until)
+
+    async def add(self, message: str, words: list[HeardWord]) -> None:
+        results = [
+            {
+                "type": "word",
+                "start_time": word.start,
+                "end_time": word.end,
+                "alternatives": [{"content": word.text, "confidence": 0.9, "language": "en"}],
+            }
+            for word in words
+        ]
+        text = " ".join(word.text for word in words)
+        metadata = {"start_time": words[0].start, "end_time": words[-1].end, "transcript": text}
+        await self.say({"message": message, "metadata": metadata, "results": results})
+
+
+class ScribeTalk(Talk):
+    """``/v1/speech-to-text/realtime``."""
+
+    async def greet(self) -> None:
+        await self.say({"message_type": "session_started", "session_id": "s-1", "config": {}})
+
+    async def on_sound(self, audio: bytes) -> None:
+        raise AssertionError("sound comes in JSON")
+
+    async def on_text(self, message: str) -> None:
+        chunk = json.loads(message)
+        assert chunk["message_type"] == "input_audio_chunk"
+        assert chunk["sample_rate"] == 8000
+        audio = base64.b64decode(chunk["audio_base_64"])
+        if audio:
+            self.received[-1] = len(audio)
+            await self.on_audio(audio)
+        if chunk["commit"]:
+            await self.commit()
+
+    async def on_audio(self, audio: bytes) -> None:
+        if self.hear(audio):
+            await self.say({"message_type": "partial_transcript", "text": self.text()})
+
+    async def commit(self) -> None:
+        if not self.words:
+            await self.say({"message_type": "commit_throttled", "error": "nothing was said"})
+            return
+        await self.say({"message_type": "committed_transcript", "text": self.text()})
+        if self.query["include_timestamps"] == ["true"]:
+            words: list[dict[str, Any]] = []
+            for word in self.words:
+                words.append(
+                    {"text": word.text, "start": word.start, "end": word.end, "type": "word", "logprob": -0.1}
+                )
+                words.append(
+                    {"text": " ", "start": word.end, "end": word.end, "type": "spacing", "logprob": 0}
+                )
+            await self.say(
+                {
+                    "message_type": "committed_transcript_with_timestamps",
+                    "text": self.text(),
+                    "language_code": "en",
+                    "words": words,
+                }
+            )
+        self.words = []
+
+
+class TelnyxTalk(Talk):
+    """``/v2/speech-to-text/transcription``: final after a pause."""
+
+    audio = AudioFormat("linear16", 8000)
+
+    async def greet(self) -> None:
+        self.last_word = 0.0
+
+    async def on_sound(self, audio: bytes) -> None:
+        if self.hear(audio):
+            self.last_word = self.seconds
+            await self.tell(is_final=False)
+        elif self.words and self.seconds - self.last_word > 0.45:
+            await self.tell(is_final=True)
+            self.words = []
+
+    async def on_text(self, message: str) -> None:
+        raise AssertionError("there is nothing to say")
+
+    async def tell(self, *, is_final: bool) -> None:
+        await self.say(
+            {
+                "type": "transcript",
+                "transcript": self.text(),
+                "is_final": is_final,
+                "confidence": None if is_final else 0.9,
+            }
+        )
 
 
 @attrs.frozen
@@ -302,4 +436,7 @@ VENDORS: dict[str, Vendor] = {
     "cartesia_turns": Vendor(
         CartesiaTurnsSTT, CartesiaTurnsTalk, goodbye='{"type":"close"}', word_times=False
     ),
+    "speechmatics": Vendor(SpeechmaticsSTT, SpeechmaticsTalk, goodbye='"message":"EndOfStream"'),
+    "elevenlabs": Vendor(ElevenLabsSTT, ScribeTalk, goodbye='"commit":true'),
+    "telnyx": Vendor(TelnyxSTT, TelnyxTalk, given={"sample_rate": 8000}, word_times=False),
 }

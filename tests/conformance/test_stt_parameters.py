@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 import attrs
 import pytest
 
+from patter_trio._wire.scribe import ScribeWire
 from patter_trio.errors import PatterConfigError
 from patter_trio.events import LINEAR_16K, MULAW_8K, AudioFormat
 from patter_trio.stt._settings import SocketSTT, query
@@ -17,7 +18,10 @@ from patter_trio.stt.assemblyai import AssemblyAISTT
 from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.elevenlabs import ElevenLabsSTT
 from patter_trio.stt.soniox import SonioxSTT
+from patter_trio.stt.speechmatics import SpeechmaticsSTT
+from patter_trio.stt.telnyx import TelnyxSTT
 
 from .stt_hearing import CALL
 from .stt_vendors import KEY
@@ -131,6 +135,57 @@ SENT: list[tuple[type[SocketSTT], Mapping[str, Any], Mapping[str, Any]]] = [
     (CartesiaTurnsSTT, {"turn_end_timeout_ms": 900}, {"turn_end_timeout_ms": "900"}),
     (CartesiaTurnsSTT, {"keyterm": "Lin"}, {"keyterm": "Lin"}),
     (CartesiaTurnsSTT, {"version": "2025-04-16"}, {"cartesia-version": "2025-04-16"}),
+    (SpeechmaticsSTT, {"language": "de"}, {"language": "de"}),
+    (SpeechmaticsSTT, {"model": "standard"}, {"model": "standard"}),
+    (
+        SpeechmaticsSTT,
+        {"turn_detection_mode": "external"},
+        {"conversation_config": {"end_of_utterance_silence_trigger": 0}},
+    ),
+    (
+        SpeechmaticsSTT,
+        {"end_of_utterance_silence_trigger": 0.8},
+        {"conversation_config": {"end_of_utterance_silence_trigger": 0.8}},
+    ),
+    (SpeechmaticsSTT, {"include_partials": False}, {"enable_partials": False}),
+    (SpeechmaticsSTT, {"max_delay": 1.5}, {"max_delay": 1.5}),
+    (SpeechmaticsSTT, {"max_delay_mode": "fixed"}, {"max_delay_mode": "fixed"}),
+    (SpeechmaticsSTT, {"enable_entities": True}, {"enable_entities": True}),
+    (SpeechmaticsSTT, {"enable_diarization": True}, {"diarization": "speaker"}),
+    (
+        SpeechmaticsSTT,
+        {"additional_vocab": ["Ann", {"content": "Lin", "sounds_like": ["lynn"]}]},
+        {"additional_vocab": [{"content": "Ann"}, {"content": "Lin", "sounds_like": ["lynn"]}]},
+    ),
+    (SpeechmaticsSTT, {"domain": "medical"}, {"domain": "medical"}),
+    (SpeechmaticsSTT, {"output_locale": "en-GB"}, {"output_locale": "en-GB"}),
+    (
+        SpeechmaticsSTT,
+        {"encoding": "pcm_s16le", "sample_rate": 16000},
+        {"audio_format": {"type": "raw", "encoding": "pcm_s16le", "sample_rate": 16000}},
+    ),
+    (ElevenLabsSTT, {"model": "scribe_v3_realtime"}, {"model_id": "scribe_v3_realtime"}),
+    (ElevenLabsSTT, {"language_code": "de"}, {"language_code": "de"}),
+    (ElevenLabsSTT, {"commit_strategy": "manual"}, {"commit_strategy": "manual"}),
+    (ElevenLabsSTT, {"vad_silence_threshold_secs": 1.0}, {"vad_silence_threshold_secs": "1.0"}),
+    (ElevenLabsSTT, {"vad_threshold": 0.4}, {"vad_threshold": "0.4"}),
+    (ElevenLabsSTT, {"min_speech_duration_ms": 100}, {"min_speech_duration_ms": "100"}),
+    (ElevenLabsSTT, {"min_silence_duration_ms": 100}, {"min_silence_duration_ms": "100"}),
+    (ElevenLabsSTT, {"include_timestamps": False}, {"include_timestamps": "false"}),
+    (ElevenLabsSTT, {"secondary_languages": ["de", "fr"]}, {"secondary_languages": ["de", "fr"]}),
+    (ElevenLabsSTT, {"keyterms": ["Lin", "Ann"]}, {"keyterms": ["Lin", "Ann"]}),
+    (ElevenLabsSTT, {"no_verbatim": True}, {"no_verbatim": "true"}),
+    (ElevenLabsSTT, {"enable_logging": False}, {"enable_logging": "false"}),
+    (ElevenLabsSTT, {"previous_text": "Which day?"}, {"previous_text": "Which day?"}),
+    (ElevenLabsSTT, {"encoding": "pcm", "sample_rate": 16000}, {"audio_format": "pcm_16000"}),
+    (TelnyxSTT, {"transcription_engine": "Deepgram"}, {"transcription_engine": "Deepgram"}),
+    (TelnyxSTT, {"model": "nova-3"}, {"model": "nova-3"}),
+    (TelnyxSTT, {"language": "de"}, {"language": "de"}),
+    (TelnyxSTT, {"interim_results": False}, {"interim_results": "false"}),
+    (TelnyxSTT, {"endpointing": 200}, {"endpointing": "200"}),
+    (TelnyxSTT, {"keyterm": ["Lin", "Ann"]}, {"keyterm": ["Lin", "Ann"]}),
+    (TelnyxSTT, {"redact": "pci"}, {"redact": "pci"}),
+    (TelnyxSTT, {"sample_rate": 8000}, {"sample_rate": "8000"}),
 ]
 REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (DeepgramSTT, {"utterance_end_ms": 999}),
@@ -161,6 +216,18 @@ REFUSED: list[tuple[type[SocketSTT], Mapping[str, Any]]] = [
     (CartesiaSTT, {"keyterm": ["x" * 1201]}),
     (CartesiaTurnsSTT, {"turn_start_threshold": 0.4}),
     (CartesiaTurnsSTT, {"turn_end_threshold": 0.6}),
+    (SpeechmaticsSTT, {"max_delay": 0.5}),
+    (SpeechmaticsSTT, {"end_of_utterance_silence_trigger": 0}),
+    (SpeechmaticsSTT, {"turn_detection_mode": "smart"}),
+    (SpeechmaticsSTT, {"additional_vocab": [{"sounds_like": ["x"]}]}),
+    (ElevenLabsSTT, {"commit_strategy": "never"}),
+    (ElevenLabsSTT, {"vad_silence_threshold_secs": 0.2}),
+    (ElevenLabsSTT, {"min_speech_duration_ms": 49}),
+    (ElevenLabsSTT, {"keyterms": "x" * 21}),
+    (ElevenLabsSTT, {"encoding": "ulaw", "sample_rate": 16000}),
+    (ElevenLabsSTT, {"sample_rate": 12000}),
+    (TelnyxSTT, {"transcription_engine": ""}),
+    (TelnyxSTT, {"sample_rate": 4000}),
 ]
 # What is sent when nothing is set, on a call of Twilio.
 DEFAULTS: list[tuple[type[SocketSTT], str]] = [
@@ -191,6 +258,17 @@ DEFAULTS: list[tuple[type[SocketSTT], str]] = [
         "&turn_start_threshold=0.8&turn_eager_end_threshold=0.4&turn_end_threshold=0.2"
         "&turn_end_timeout_ms=5600",
     ),
+    (SpeechmaticsSTT, "wss://eu2.rt.speechmatics.com/v2"),
+    (
+        ElevenLabsSTT,
+        "wss://api.elevenlabs.io/v1/speech-to-text/realtime?model_id=scribe_v2_realtime&audio_format=ulaw_8000"
+        "&commit_strategy=vad&vad_silence_threshold_secs=0.6&language_code=en&include_timestamps=true",
+    ),
+    (
+        TelnyxSTT,
+        "wss://api.telnyx.com/v2/speech-to-text/transcription?transcription_engine=Telnyx&language=en"
+        "&interim_results=true&input_format=linear16&sample_rate=16000",
+    ),
 ]
 SHARED = {"api_key", "key", "base_url", "encoding", "sample_rate"} | {
     "connect_timeout", "finalize_timeout", "close_timeout",
@@ -205,9 +283,10 @@ def request(settings: SocketSTT, audio: AudioFormat = MULAW_8K) -> dict[str, Any
         name: values[0] if len(values) == 1 else values for name, values in parse_qs(fields).items()
     }
     found |= {name.lower(): value for name, value in settings.request_headers().items()}
-    for message in settings.make_wire(encoding, target, CALL).opening():
+    wire = settings.make_wire(encoding, target, CALL)
+    for message in (*wire.opening(), *((wire.sound(b"x"),) if isinstance(wire, ScribeWire) else ())):
         found |= json.loads(message)
-    return found
+    return {**found, **found.pop("transcription_config", {})}
 
 
 @pytest.mark.parametrize(("kind", "settings", "expected"), SENT)

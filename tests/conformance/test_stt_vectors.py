@@ -21,7 +21,10 @@ from patter_trio.stt._settings import SocketSTT
 from patter_trio.stt.assemblyai import AssemblyAISTT
 from patter_trio.stt.cartesia import CartesiaSTT, CartesiaTurnsSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
+from patter_trio.stt.elevenlabs import ElevenLabsSTT
 from patter_trio.stt.soniox import SonioxSTT
+from patter_trio.stt.speechmatics import SpeechmaticsSTT
+from patter_trio.stt.telnyx import TelnyxSTT
 
 from .answers import only
 from .stt_endpoint import open_far_end, replaying, vectors
@@ -40,6 +43,11 @@ REPLAYED: list[Replayed] = [
     (CartesiaSTT, "cartesia_stt_manual", "finalize", {}, [0.88], None),
     (CartesiaSTT, "cartesia_stt_manual", "error", {}, [], RateLimitError),
     (CartesiaTurnsSTT, "cartesia_stt_turns", "resume", {}, [], None),
+    (SpeechmaticsSTT, "speechmatics_rt", "utterance", {}, [], None),
+    (SpeechmaticsSTT, "speechmatics_rt", "errors", {}, [], RateLimitError),
+    (ElevenLabsSTT, "elevenlabs_scribe_rt", "commit", {}, [2.48], RateLimitError),
+    (ElevenLabsSTT, "elevenlabs_scribe_rt", "commit", {"include_timestamps": False}, [2.48], RateLimitError),
+    (TelnyxSTT, "telnyx_stt", "transcript", {}, [], None),
 ]
 # Codes of errors and of closing.
 Told = tuple[type[SocketSTT], Sequence[Mapping[str, Any]], type[PatterError]]
@@ -68,6 +76,27 @@ TOLD: list[Told] = [
     (CartesiaSTT, [{"type": "error", "title": "no", "status_code": 401}], AuthenticationError),
     (CartesiaSTT, [{"type": "error", "title": "no"}], RecognizerError),
     (CartesiaTurnsSTT, [{"type": "connected"}, {"type": "error", "status_code": 429}], RateLimitError),
+    *[
+        (SpeechmaticsSTT, [{"message": "Error", "type": said, "reason": "so"}], kind)
+        for said, kind in {
+            "not_authorised": AuthenticationError,
+            "invalid_config": PatterConfigError,
+            "quota_exceeded": RateLimitError,
+            "session_timeout": PatterConnectionError,
+            "job_error": RecognizerError,
+        }.items()
+    ],
+    *[
+        (ElevenLabsSTT, [{"message_type": said, "error": "so"}], kind)
+        for said, kind in {
+            "auth_error": AuthenticationError,
+            "input_error": PatterConfigError,
+            "quota_exceeded": RateLimitError,
+            "session_time_limit_exceeded": PatterConnectionError,
+            "transcriber_error": RecognizerError,
+        }.items()
+    ],
+    (TelnyxSTT, [{"type": "error", "error": "no engine"}], RecognizerError),
 ]
 
 
@@ -77,6 +106,8 @@ def greeted(kind: type[SocketSTT], frames: list[dict[str, Any]]) -> list[dict[st
         DeepgramFluxSTT: {"type": "Connected"},
         AssemblyAISTT: {"type": "Begin"},
         CartesiaTurnsSTT: {"type": "connected"},
+        SpeechmaticsSTT: {"message": "RecognitionStarted"},
+        ElevenLabsSTT: {"message_type": "session_started"},
     }
     greeting = greetings.get(kind)
     if greeting is None or any(greeting.items() <= frame.get("data", {}).items() for frame in frames):

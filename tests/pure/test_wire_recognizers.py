@@ -15,7 +15,10 @@ from patter_trio._wire.cartesia import CartesiaTurnsWire, CartesiaWire
 from patter_trio._wire.deepgram import DeepgramWire
 from patter_trio._wire.deepgram_flux import DeepgramFluxWire
 from patter_trio._wire.recognizer import Cue, RecognizerWire
+from patter_trio._wire.scribe import ScribeWire
 from patter_trio._wire.soniox import SonioxWire
+from patter_trio._wire.speechmatics import SpeechmaticsWire
+from patter_trio._wire.telnyx_stt import TelnyxSTTWire
 from patter_trio.errors import (
     AuthenticationError,
     PatterConfigError,
@@ -35,6 +38,9 @@ WIRES: dict[str, tuple[Callable[[], RecognizerWire], str]] = {
     "soniox": (lambda: SonioxWire({}), "soniox_rt"),
     "cartesia": (CartesiaWire, "cartesia_stt_manual"),
     "cartesia_turns": (CartesiaTurnsWire, "cartesia_stt_turns"),
+    "speechmatics": (lambda: SpeechmaticsWire({}), "speechmatics_rt"),
+    "elevenlabs": (lambda: ScribeWire(8000, with_times=True), "elevenlabs_scribe_rt"),
+    "telnyx": (TelnyxSTTWire, "telnyx_stt"),
 }
 THEIRS = (
     *(RemoteProtocolError, RecognizerError, AuthenticationError),

@@ -43,7 +43,7 @@ def test_an_end_without_words_is_nothing_unless_it_was_asked_for() -> None:
     assert told(utterances, part("", speech_final=True), Cue.UTTERANCE_ENDED) == []
     (answer,) = told(utterances, Cue.FINALISED)
     assert (answer.text, answer.from_finalize) == ("", True)
-    assert not utterances.asked
+    assert not utterances.pending
 
 
 def test_confidence_is_the_mean_over_the_words_that_have_one() -> None:
@@ -68,8 +68,17 @@ def test_an_answer_that_does_not_come_is_given_later_where_words_are_on_their_wa
     (answer,) = utterances.poll(11.0)
     assert (answer.text, answer.is_final, answer.from_finalize) == ("two rolls", True, True)
     assert utterances.deadline == float("inf")
-    (late,) = told(utterances, part("Two rolls.", from_finalize=True))
-    assert (late.text, late.from_finalize) == ("Two rolls.", False)
+    assert told(utterances, part("Two rolls.", from_finalize=True)) == [], "the same again"
+    (late,) = told(utterances, part("Two rolls.", speech_final=True))
+    assert (late.text, late.from_finalize) == ("Two rolls.", False), "said once more"
+
+
+def test_a_late_final_that_says_something_else_is_passed_on() -> None:
+    utterances = Utterances(" ", 0.3)
+    utterances.ask(10.0)
+    told(utterances, interim("two rolls"))
+    assert [item.text for item in utterances.poll(11.0)] == ["two rolls"]
+    assert [item.text for item in told(utterances, part("Two scrolls", speech_final=True))] == ["Two scrolls"]
 
 
 def test_parts_that_bring_their_spaces_are_put_together_as_they_are() -> None:
@@ -101,7 +110,7 @@ def test_every_question_has_one_answer_and_no_part_is_lost(happened: list[str | 
             given_out += list(utterances.hear(item))
             if isinstance(item, Transcript) and item.is_final:
                 parts += item.text.split()
-    while utterances.asked:
+    while utterances.pending:
         given_out += list(utterances.poll(float("inf")))
     given_out += list(utterances.finish())
     finals = [item for item in given_out if item.is_final]

@@ -50,6 +50,7 @@ class RecognizerWire:
     ``from_finalize`` is set, or at a cue. An interim one is what follows the last part.
 
     Attributes:
+        name: the vendor, for messages.
         greets: whether the far end says ``READY`` before it takes sound.
         says_goodbye: whether it answers :meth:`finish`, with ``CLOSED`` or by closing.
         joint: what stands between two parts of an utterance; nothing where they bring their own spaces.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from .._text.words import normalise
 from ..events import Transcript, Word
 from .recognizer import Cue, Said
 
@@ -19,8 +20,9 @@ class Utterances:
 
     Parts are collected, and shown as interim results, until the far end says that the utterance is over: then
     comes one final transcript. Each :meth:`ask` is answered by one that says ``from_finalize``. Some vendors
-    answer nothing when nothing was buffered; then an empty one is given after ``answer_within`` seconds. A
-    final that comes later is passed on.
+    answer nothing when nothing was buffered; then an empty one is given after ``answer_within`` seconds.
+    Where words are known and their final does not come, they are taken for it; a final that comes later and
+    says the same is dropped.
 
     Args:
         joint: what stands between two parts.
@@ -33,11 +35,12 @@ class Utterances:
         self._parts: list[Transcript] = []
         self._interim: Transcript | None = None
         self._asked: deque[float] = deque()
+        self._taken_for_final = ""
 
     @property
-    def asked(self) -> bool:
-        """Whether an answer is due."""
-        return bool(self._asked)
+    def pending(self) -> bool:
+        """Whether words, or an answer, are on their way."""
+        return bool(self._asked or self._parts or self._interim)
 
     @property
     def deadline(self) -> float:
@@ -61,11 +64,13 @@ class Utterances:
             self._interim = said if said.text.strip() else None
             return (self._so_far(),) if self._interim else ()
         self._interim = None
-        if said.text.strip():
+        repeated = self._taken_for_final and normalise(said.text) == self._taken_for_final
+        self._taken_for_final = ""
+        if said.text.strip() and not repeated:
             self._parts.append(said)
         if said.speech_final or said.from_finalize:
             return self._conclude(finalised=said.from_finalize)
-        return (self._so_far(),) if said.text.strip() else ()
+        return (self._so_far(),) if self._parts else ()
 
     def poll(self, now: float) -> Iterable[Transcript]:
         """The answer that is due by ``now`` though the far end gave none; interim words are taken for it."""
@@ -73,11 +78,12 @@ class Utterances:
 
     def finish(self) -> Iterable[Transcript]:
         """The far end is done: what it had not ended yet."""
-        return self._take_all() if self._asked or self._parts or self._interim else ()
+        return self._take_all() if self.pending else ()
 
     def _take_all(self) -> Iterable[Transcript]:
         if self._interim is not None:
             self._parts.append(self._interim)
+            self._taken_for_final = normalise(self._interim.text)
             self._interim = None
         return self._conclude(finalised=True)
 

@@ -6,8 +6,11 @@ from .assemblyai import AssemblyAISTT
 from .cartesia import CartesiaSTT, CartesiaTurnsSTT
 from .deepgram import DeepgramSTT
 from .deepgram_flux import DeepgramFluxSTT
+from .elevenlabs import ElevenLabsSTT
 from .moonshine import MoonshineSTT
 from .soniox import SonioxSTT
+from .speechmatics import SpeechmaticsSTT
+from .telnyx import TelnyxSTT
 
 __all__ = [
     "AssemblyAISTT",
@@ -15,6 +18,9 @@ __all__ = [
     "CartesiaTurnsSTT",
     "DeepgramFluxSTT",
     "DeepgramSTT",
+    "ElevenLabsSTT",
     "MoonshineSTT",
     "SonioxSTT",
+    "SpeechmaticsSTT",
+    "TelnyxSTT",
 ]

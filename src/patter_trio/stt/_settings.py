@@ -97,9 +97,11 @@ class SocketSTT:
 
     @classmethod
     def for_twilio(cls: type[Kind], api_key: str | None = None, **settings: Any) -> Kind:
-        """Settings for calls of Twilio, whose sound goes on as it comes: µ-law at 8 kHz."""
-        mulaw = next((name for name, ours in cls.encodings.items() if ours == "mulaw"), None)
-        return cls(api_key=api_key, encoding=mulaw, sample_rate=8000 if mulaw else None, **settings)
+        """Settings for calls of Twilio: µ-law at 8 kHz goes on as it comes, where the vendor takes it."""
+        for name, ours in cls.encodings.items():
+            if ours == "mulaw":
+                settings = {"encoding": name, "sample_rate": 8000, **settings}
+        return cls(api_key=api_key, **settings)
 
     @property
     def name(self) -> str:

@@ -138,8 +138,7 @@ class _Line:
         self._alarm = trio.CancelScope()
         self._sent_at = self._heard_at = trio.current_time()
         self._unheard_ends = 0
-        self._ends_at = float("inf")
-        self._finished = False
+        self._finished_at = float("inf")
 
     def __aiter__(self) -> _Line:
         return self
@@ -182,7 +181,7 @@ class _Line:
 
     async def leave(self) -> None:
         """Says goodbye where the call has not been heard to its end."""
-        if not self._finished:
+        if self._finished_at == float("inf"):
             with trio.move_on_after(_LEAVING_SECONDS), suppress(PatterConnectionError):
                 await self._send(self._wire.finish())
 
@@ -197,10 +196,7 @@ class _Line:
                     await self._ask()
             await self._send_sound(self._sound.rest())
             await self._send(self._wire.finish())
-        self._finished = True
-        if not self._wire.says_goodbye:
-            self._utterances.ask(trio.current_time())
-        self._ends_at = trio.current_time() + self._patience.close
+        self._finished_at = trio.current_time()
         self._set_alarm()
 
     async def _ask(self) -> None:
@@ -237,12 +233,11 @@ class _Line:
                     if said is Cue.CLOSED:
                         raise trio.EndOfChannel
                     await self._give(self._utterances.hear(said))
-                if self._finished and not self._wire.says_goodbye and not self._utterances.asked:
-                    return
                 self._set_alarm()
         except (trio.EndOfChannel, PatterConnectionError) as ending:
-            await self._give(self._utterances.finish() if self._finished else ())
-            if not (self._finished and isinstance(ending, trio.EndOfChannel)):
+            finished = self._finished_at < float("inf")
+            await self._give(self._utterances.finish() if finished else ())
+            if not (finished and isinstance(ending, trio.EndOfChannel)):
                 self._failure = self._ending(ending)
         except PatterError as error:
             self._failure = error
@@ -276,9 +271,7 @@ class _Line:
                 await trio.sleep_forever()
             now = trio.current_time()
             await self._give(self._utterances.poll(now))
-            if self._finished and (
-                now >= self._ends_at or not (self._wire.says_goodbye or self._utterances.asked)
-            ):
+            if now >= self._ends_at:
                 await self._give(self._utterances.finish())
                 self._tasks.cancel()
             elif now >= self._sent_at + self._wire.keep_alive_every:
@@ -289,8 +282,15 @@ class _Line:
     def _keep_alive(self) -> Sequence[Message]:
         return self._wire.keep_alive() or (self._wire.sound(self._sound.silence(_SILENCE_SECONDS)),)
 
+    @property
+    def _ends_at(self) -> float:
+        """When nothing more is waited for: at once where no words are on their way, save for late ones."""
+        waits = self._wire.says_goodbye or self._utterances.pending
+        return self._finished_at + (self._patience.close if waits else self._patience.answer)
+
     def _alarm_at(self) -> float:
-        return min(self._utterances.deadline, self._ends_at, self._sent_at + self._wire.keep_alive_every)
+        keep_alive_at = self._sent_at + self._wire.keep_alive_every
+        return min(self._utterances.deadline, self._ends_at, keep_alive_at)
 
     def _set_alarm(self) -> None:
         self._alarm.deadline = self._alarm_at()
