@@ -57,13 +57,15 @@ def conversation(*texts: str, at: float = 0.0, after: float = 0.5) -> list[Heari
     return items
 
 
-async def play(outlet: trio.MemorySendChannel[HearingItem], items: Sequence[HearingItem]) -> None:
-    """Sends items at the pace of the clock, and closes."""
+async def play(
+    outlet: trio.MemorySendChannel[HearingItem], items: Sequence[HearingItem], pace: float = BLOCK
+) -> None:
+    """Sends items, by default at the pace of the clock, and closes."""
     async with outlet:
         for item in items:
             await outlet.send(item)
             if isinstance(item, SpeechAudio):
-                await trio.sleep(BLOCK)
+                await trio.sleep(pace)
 
 
 @attrs.define
@@ -87,13 +89,17 @@ class Heard:
 
 
 async def hear(
-    provider: Any, items: Sequence[HearingItem], audio: AudioFormat = MULAW_8K, heard: Heard | None = None
+    provider: Any,
+    items: Sequence[HearingItem],
+    audio: AudioFormat = MULAW_8K,
+    heard: Heard | None = None,
+    pace: float = BLOCK,
 ) -> Heard:
     """One connection, to the end of the hearing; ``heard`` keeps what came before a failure too."""
     heard = heard or Heard()
     outlet, inlet = trio.open_memory_channel[HearingItem](50)
     async with trio.open_nursery() as nursery:
-        nursery.start_soon(play, outlet, items)
+        nursery.start_soon(play, outlet, items, pace)
         try:
             async with provider.transcribe(inlet, audio, CALL) as transcripts:
                 async for transcript in transcripts:

@@ -8,9 +8,11 @@ from .deepgram import DeepgramSTT
 from .deepgram_flux import DeepgramFluxSTT
 from .elevenlabs import ElevenLabsSTT
 from .moonshine import MoonshineSTT
+from .openai_transcribe import OpenAITranscribeSTT
 from .soniox import SonioxSTT
 from .speechmatics import SpeechmaticsSTT
 from .telnyx import TelnyxSTT
+from .whisper import WhisperSTT
 
 __all__ = [
     "AssemblyAISTT",
@@ -20,7 +22,9 @@ __all__ = [
     "DeepgramSTT",
     "ElevenLabsSTT",
     "MoonshineSTT",
+    "OpenAITranscribeSTT",
     "SonioxSTT",
     "SpeechmaticsSTT",
     "TelnyxSTT",
+    "WhisperSTT",
 ]
