@@ -7,6 +7,7 @@ from .cartesia import CartesiaSTT, CartesiaTurnsSTT
 from .deepgram import DeepgramSTT
 from .deepgram_flux import DeepgramFluxSTT
 from .elevenlabs import ElevenLabsSTT
+from .fallback import FallbackSTTProvider
 from .moonshine import MoonshineSTT
 from .openai_transcribe import OpenAITranscribeSTT
 from .soniox import SonioxSTT
@@ -21,6 +22,7 @@ __all__ = [
     "DeepgramFluxSTT",
     "DeepgramSTT",
     "ElevenLabsSTT",
+    "FallbackSTTProvider",
     "MoonshineSTT",
     "OpenAITranscribeSTT",
     "SonioxSTT",
