@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from patter_trio.abc import DetectorThresholds
 from patter_trio.stt import DeepgramSTT, FallbackSTTProvider, SonioxSTT
-from patter_trio.testing import Caller, run_virtual
+from patter_trio.testing import Caller, ScriptedVAD, run_virtual
 
 from ..conformance.stt_endpoint import open_far_end
 from ..conformance.stt_vendors import KEY, DeepgramTalk, SonioxTalk
@@ -88,3 +89,36 @@ def test_a_refused_key_is_covered_by_the_second_recogniser(monkeypatch: pytest.M
     )
     assert rung.said("user") == ASKED
     assert far.talks[0].headers["authorization"] == f"Token {KEY}"
+
+
+class QuickDeepgram(DeepgramTalk):
+    """Ends utterances itself after a short silence, as the vendor does: before the call's own detector."""
+
+    last_word = 0.0
+
+    async def on_sound(self, audio: bytes) -> None:
+        before = len(self.words)
+        await super().on_sound(audio)
+        if len(self.words) > before:
+            self.last_word = self.words[-1].end
+        # Word sound has its words' ends 340 ms apart.
+        elif self.words and self.seconds - self.last_word > 0.35 + 0.05:
+            await self.results(is_final=True, speech_final=True)
+            await self.say({"type": "UtteranceEnd", "channel": [0, 1], "last_word_end": self.last_word})
+
+
+@pytest.mark.parametrize("silence", [0.2, 0.42, 0.5])
+def test_a_recogniser_that_is_about_as_quick_as_the_detector_makes_one_turn_of_it(
+    silence: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> tuple[Rung, Any]:
+        async with open_far_end(monkeypatch, QuickDeepgram) as far:
+            stt = DeepgramSTT(api_key=KEY, base_url=far.url)
+            who = agent(stt=stt, vad=ScriptedVAD(thresholds=DetectorThresholds(min_silence=silence)))
+            return await ring_async(who, asks_twice()), far
+
+    rung, _ = run_virtual(main, seed=1)
+    assert rung.said("user") == ASKED
+    assert rung.turn_kinds == ["greeting", "reply", "reply"]
+    assert not rung.floors_taken
+    assert not rung.outcome.violations
