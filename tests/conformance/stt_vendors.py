@@ -191,16 +191,20 @@ class SonioxTalk(Talk):
 
     async def on_sound(self, audio: bytes) -> None:
         if not audio:
-            await self.tell(final=True)
-            await self.say(
-                {"tokens": [], "final_audio_proc_ms": 0, "total_audio_proc_ms": 0, "finished": True}
-            )
-            await self.close()
+            await self.finish()
         if self.hear(audio):
             # What is known is final word by word; the latest may still change.
             await self.tell(final=False)
 
+    async def finish(self) -> None:
+        await self.tell(final=True)
+        await self.say({"tokens": [], "final_audio_proc_ms": 0, "total_audio_proc_ms": 0, "finished": True})
+        await self.close()
+
     async def on_text(self, message: str) -> None:
+        # An empty message ends the stream, whichever kind it is of.
+        if not message:
+            await self.finish()
         if json.loads(message)["type"] == "finalize":
             await self.tell(final=True, special="<fin>")
             self.words, self.told = [], 0
@@ -431,7 +435,7 @@ VENDORS: dict[str, Vendor] = {
     "deepgram": Vendor(DeepgramSTT, DeepgramTalk, goodbye='{"type":"CloseStream"}'),
     "deepgram_flux": Vendor(DeepgramFluxSTT, FluxTalk, goodbye='{"type":"CloseStream"}'),
     "assemblyai": Vendor(AssemblyAISTT, AssemblyAITalk, goodbye='{"type":"Terminate"}'),
-    "soniox": Vendor(SonioxSTT, SonioxTalk),
+    "soniox": Vendor(SonioxSTT, SonioxTalk, goodbye="''"),
     "cartesia": Vendor(CartesiaSTT, CartesiaTalk, goodbye="close"),
     "cartesia_turns": Vendor(
         CartesiaTurnsSTT, CartesiaTurnsTalk, goodbye='{"type":"close"}', word_times=False

@@ -23,7 +23,6 @@ from patter_trio.stt.soniox import SonioxSTT
 from patter_trio.stt.speechmatics import SpeechmaticsSTT
 from patter_trio.stt.telnyx import TelnyxSTT
 
-from .stt_hearing import CALL
 from .stt_vendors import KEY
 
 # What each setting adds to the query, or to the first message: class, settings, what then stands there.
@@ -278,12 +277,12 @@ SHARED = {"api_key", "key", "base_url", "encoding", "sample_rate"} | {
 def request(settings: SocketSTT, audio: AudioFormat = MULAW_8K) -> dict[str, Any]:
     """The query, the headers and the fields of the first message, by name."""
     encoding, target = settings._sent_format(audio)
-    fields = query(settings.query_fields(encoding, target, CALL))
+    fields = query(settings.query_fields(encoding, target))
     found: dict[str, Any] = {
         name: values[0] if len(values) == 1 else values for name, values in parse_qs(fields).items()
     }
     found |= {name.lower(): value for name, value in settings.request_headers().items()}
-    wire = settings.make_wire(encoding, target, CALL)
+    wire = settings.make_wire(encoding, target)
     for message in (*wire.opening(), *((wire.sound(b"x"),) if isinstance(wire, ScribeWire) else ())):
         found |= json.loads(message)
     return {**found, **found.pop("transcription_config", {})}
@@ -316,7 +315,7 @@ def test_a_wrong_setting_is_refused_at_once(kind: type[SocketSTT], settings: Map
 def test_nothing_set_is_a_call_of_twilio_as_it_comes(kind: type[SocketSTT], url: str) -> None:
     settings = kind.for_twilio(KEY)
     encoding, target = settings._sent_format(MULAW_8K)
-    assert f"{settings.base_url}?{query(settings.query_fields(encoding, target, CALL))}".rstrip("?") == url
+    assert f"{settings.base_url}?{query(settings.query_fields(encoding, target))}".rstrip("?") == url
     assert settings._sent_format(LINEAR_16K)[1] == target
 
 

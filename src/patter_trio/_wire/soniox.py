@@ -66,8 +66,8 @@ class SonioxWire(RecognizerWire):
         return (_KEEP_ALIVE,)
 
     def finish(self) -> Sequence[Message]:
-        """The empty message."""
-        return (b"",)
+        """The empty message; a text, as the vendor's own SDK sends it."""
+        return ("",)
 
     def receive(self, message: Message) -> Iterator[Said]:
         """Words as far as they are known, and ends of utterances."""

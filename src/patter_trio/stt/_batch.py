@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import io
-import os
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import attrs
 import httpx2
@@ -21,22 +20,13 @@ from .._net.http import is_web_address, open_body, open_client
 from .._wire.transcription import TranscriptionStream, encode_form, read_transcription, refusal
 from ..errors import PatterConfigError, PatterConnectionError, PatterError, RecognizerError
 from ..events import AudioFormat, CallInfo, HearingItem, SpeechAudio, SpeechEnded, SpeechStarted, Transcript
-from ._checks import check_header, number, optional, seconds, stripped, texts
+from ._checks import found_key, missing_key, number, optional, seconds, texts
 
 __all__ = ["BatchSTT"]
 
 # Stretches of speech that wait for their words: more than a caller says while one is recognised.
 _WAITING = 4
 _OPENAI = "https://api.openai.com/v1"
-
-
-def _found_key(settings: Any) -> str:
-    found = settings.api_key
-    if found is None:
-        found = next(filter(None, map(os.environ.get, settings.key_names)), "")
-    found = stripped(found)
-    check_header("api_key", found)
-    return str(found)
 
 
 @attrs.frozen(kw_only=True)
@@ -69,7 +59,7 @@ class BatchSTT:
     key_names: ClassVar[tuple[str, ...]] = ("OPENAI_API_KEY",)
 
     api_key: str | None = attrs.field(default=None, repr=False)
-    key: str = attrs.field(default=attrs.Factory(_found_key, takes_self=True), init=False, repr=False)
+    key: str = attrs.field(default=attrs.Factory(found_key, takes_self=True), init=False, repr=False)
     base_url: str = _OPENAI
     model: str = attrs.field(default="", validator=texts)
     language: str | None = attrs.field(default="en", validator=optional(texts))
@@ -88,9 +78,7 @@ class BatchSTT:
                 f"base_url={self.base_url!r} is no web address", hint="like http://localhost:8000/v1"
             )
         if not self.key and self.base_url == _OPENAI:
-            raise PatterConfigError(
-                f"{type(self).__name__} has no API key", hint=f"set {self.key_names[0]} or pass api_key="
-            )
+            raise missing_key(self)
 
     @property
     def name(self) -> str:

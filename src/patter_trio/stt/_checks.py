@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from attrs import Attribute
@@ -24,18 +25,36 @@ from ..llm._checks import (
 __all__ = [
     "as_tuple",
     "between",
-    "check_header",
     "flag",
+    "found_key",
     "listed_texts",
     "mapping_or",
+    "missing_key",
     "number",
     "one_of",
     "optional",
     "seconds",
-    "stripped",
     "texts",
     "whole",
 ]
+
+
+def found_key(settings: Any) -> str:
+    """The key that was given, or that of the environment, or none; it is never shown."""
+    found = settings.api_key
+    if found is None:
+        found = next(filter(None, map(os.environ.get, settings.key_names)), "")
+    found = stripped(found)
+    check_header("api_key", found)
+    return str(found)
+
+
+def missing_key(settings: Any) -> PatterConfigError:
+    """What to say where there has to be one."""
+    names = " or ".join(settings.key_names)
+    return PatterConfigError(
+        f"{type(settings).__name__} has no API key", hint=f"set {names} or pass api_key="
+    )
 
 
 def as_tuple(value: Any) -> Any:

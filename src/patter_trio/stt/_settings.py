@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any, ClassVar, TypeVar
@@ -15,27 +14,12 @@ from .._wire.recognizer import RecognizerWire
 from .._wire.sent_sound import SentSound
 from ..errors import PatterConfigError
 from ..events import AudioFormat, CallInfo, Encoding, HearingItem, Transcript
-from ._checks import check_header, optional, seconds, stripped, whole
+from ._checks import found_key, missing_key, optional, seconds, whole
 from ._socket import Patience, connect
 
-__all__ = ["SocketSTT", "found_key", "query"]
+__all__ = ["SocketSTT", "query"]
 
 Kind = TypeVar("Kind", bound="SocketSTT")
-
-
-def found_key(settings: Any) -> str:
-    """The key that was given, or that of the environment; never shown."""
-    found = settings.api_key
-    if found is None:
-        found = next(filter(None, map(os.environ.get, settings.key_names)), "")
-    found = stripped(found)
-    check_header("api_key", found)
-    if not found and settings.key_required:
-        names = " or ".join(settings.key_names)
-        raise PatterConfigError(
-            f"{type(settings).__name__} has no API key", hint=f"set {names} or pass api_key="
-        )
-    return str(found)
 
 
 def query(fields: Mapping[str, Any]) -> str:
@@ -70,7 +54,6 @@ class SocketSTT:
 
     provider_name: ClassVar[str] = ""
     key_names: ClassVar[tuple[str, ...]] = ()
-    key_required: ClassVar[bool] = True
     # The vendor's names of the formats, and ours.
     encodings: ClassVar[Mapping[str, Encoding]] = {}
 
@@ -84,6 +67,8 @@ class SocketSTT:
     close_timeout: float = attrs.field(default=1.0, validator=seconds)
 
     def __attrs_post_init__(self) -> None:
+        if not self.key:
+            raise missing_key(self)
         if not is_web_address(self.base_url, ("ws", "wss")):
             raise PatterConfigError(
                 f"base_url={self.base_url!r} is no address of a WebSocket",
@@ -128,10 +113,10 @@ class SocketSTT:
         self, hearing: AsyncIterable[HearingItem], audio: AudioFormat, call: CallInfo
     ) -> AsyncIterator[AsyncIterable[Transcript]]:
         encoding, target = self._sent_format(audio)
-        wire = self.make_wire(encoding, target, call)
+        wire = self.make_wire(encoding, target)
         sound = SentSound(audio, target, wire.smallest, wire.largest)
         patience = Patience(self.connect_timeout, self.finalize_timeout, self.close_timeout)
-        fields = query(self.query_fields(encoding, target, call))
+        fields = query(self.query_fields(encoding, target))
         url = f"{self.base_url}?{fields}" if fields else self.base_url
         headers = self.request_headers()
         async with connect(url, headers, self.key, wire, sound, patience, hearing) as transcripts:
@@ -145,11 +130,11 @@ class SocketSTT:
             encoding = names.get(audio.encoding) or names["linear16"]
         return encoding, AudioFormat(self.encodings[encoding], self.sample_rate or audio.sample_rate)
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """The protocol of a new connection; ``encoding`` is the vendor's name of what is sent on it."""
         raise NotImplementedError
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """What stands in the query of the address."""
         return {}
 

@@ -11,7 +11,7 @@ import attrs
 from .._wire.assemblyai import AssemblyAIWire
 from .._wire.recognizer import RecognizerWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, flag, listed_texts, number, one_of, optional, seconds, texts, whole
 from ._settings import SocketSTT
 
@@ -113,11 +113,11 @@ class AssemblyAISTT(SocketSTT):
                 hint="pass model='universal-streaming-multilingual'",
             )
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return AssemblyAIWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         fields: dict[str, Any] = {
             "sample_rate": audio.sample_rate,

@@ -10,7 +10,7 @@ import attrs
 from .._wire.cartesia import CartesiaTurnsWire, CartesiaWire
 from .._wire.recognizer import RecognizerWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, listed_texts, number, optional, seconds, texts, whole
 from ._settings import SocketSTT
 
@@ -85,11 +85,11 @@ class CartesiaSTT(_CartesiaSTT):
                     f"{name}= is for ink-whisper only", hint=f"leave it out for {self.model}"
                 )
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return CartesiaWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         names = ("model", "language", "min_volume", "max_silence_duration_secs", "keyterm")
         sent = {name: getattr(self, name) for name in names}
@@ -124,11 +124,11 @@ class CartesiaTurnsSTT(_CartesiaSTT):
     turn_end_threshold: float | None = attrs.field(default=0.2, validator=optional(number(0.05, 0.5)))
     turn_end_timeout_ms: int | None = attrs.field(default=5600, validator=optional(whole(1)))
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return CartesiaTurnsWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         return {
             "model": self.model,

@@ -10,7 +10,7 @@ import attrs
 from .._wire.deepgram import DeepgramWire
 from .._wire.recognizer import RecognizerWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, flag, listed_texts, optional, texts, whole
 from ._settings import SocketSTT
 
@@ -124,11 +124,11 @@ class DeepgramSTT(SocketSTT):
         if self.keywords and self.model.startswith("nova-3"):
             raise PatterConfigError("keywords= is not for nova-3", hint="pass keyterm= to it")
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return DeepgramWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         return {
             **{name: getattr(self, name) for name in _SENT},

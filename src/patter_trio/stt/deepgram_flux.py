@@ -10,7 +10,7 @@ import attrs
 from .._wire.deepgram_flux import DeepgramFluxWire
 from .._wire.recognizer import RecognizerWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, between, flag, listed_texts, number, optional, texts
 from ._settings import SocketSTT
 
@@ -72,11 +72,11 @@ class DeepgramFluxSTT(SocketSTT):
         if (self.eager_eot_threshold or 0.0) > (self.eot_threshold or 0.7):
             raise PatterConfigError("eager_eot_threshold= is above eot_threshold=")
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return DeepgramFluxWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         sent = {name: getattr(self, name) for name in _SENT}
         return {**sent, "encoding": encoding, "sample_rate": audio.sample_rate}

@@ -10,7 +10,7 @@ import attrs
 from .._wire.recognizer import RecognizerWire
 from .._wire.scribe import ScribeWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, between, flag, listed_texts, number, one_of, optional, texts
 from ._settings import SocketSTT
 
@@ -93,13 +93,13 @@ class ElevenLabsSTT(SocketSTT):
             return encoding, target
         return encoding, AudioFormat(target.encoding, _RATES[encoding][0])
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return ScribeWire(
             audio.sample_rate, with_times=self.include_timestamps, previous_text=self.previous_text
         )
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         sent = {name: getattr(self, name) for name in _SENT}
         return {"model_id": self.model, "audio_format": f"{encoding}_{audio.sample_rate}", **sent}

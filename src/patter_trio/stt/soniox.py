@@ -10,7 +10,7 @@ import attrs
 from .._wire.recognizer import RecognizerWire
 from .._wire.soniox import SonioxWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, between, flag, listed_texts, mapping_or, number, optional, texts
 from ._settings import SocketSTT
 
@@ -70,7 +70,7 @@ class SonioxSTT(SocketSTT):
         if self.language_hints_strict and not self.language_hints:
             raise PatterConfigError("language_hints_strict= needs language_hints=")
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection that begins with the settings."""
         config = {name: getattr(self, name) for name in _SENT if getattr(self, name) is not None}
         if self.language_hints:

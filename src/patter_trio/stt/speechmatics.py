@@ -10,7 +10,7 @@ import attrs
 from .._wire.recognizer import RecognizerWire
 from .._wire.speechmatics import SpeechmaticsWire
 from ..errors import PatterConfigError
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, flag, number, one_of, optional, texts
 from ._settings import SocketSTT
 
@@ -85,7 +85,7 @@ class SpeechmaticsSTT(SocketSTT):
                 hint="pass end_of_utterance_silence_trigger=0.5, or turn_detection_mode='external'",
             )
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection that begins with the settings."""
         external = self.turn_detection_mode == "external"
         config: dict[str, Any] = {

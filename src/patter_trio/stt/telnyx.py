@@ -9,7 +9,7 @@ import attrs
 
 from .._wire.recognizer import RecognizerWire
 from .._wire.telnyx_stt import TelnyxSTTWire
-from ..events import AudioFormat, CallInfo, Encoding
+from ..events import AudioFormat, Encoding
 from ._checks import as_tuple, flag, listed_texts, optional, texts, whole
 from ._settings import SocketSTT
 
@@ -50,11 +50,11 @@ class TelnyxSTT(SocketSTT):
     keyterm: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=listed_texts)
     redact: tuple[str, ...] = attrs.field(default=(), converter=as_tuple, validator=listed_texts)
 
-    def make_wire(self, encoding: str, audio: AudioFormat, call: CallInfo) -> RecognizerWire:
+    def make_wire(self, encoding: str, audio: AudioFormat) -> RecognizerWire:
         """A connection of its own."""
         return TelnyxSTTWire()
 
-    def query_fields(self, encoding: str, audio: AudioFormat, call: CallInfo) -> Mapping[str, Any]:
+    def query_fields(self, encoding: str, audio: AudioFormat) -> Mapping[str, Any]:
         """All of it stands in the address."""
         names = (
             "transcription_engine",
