@@ -15,8 +15,8 @@ from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.deepgram_flux import DeepgramFluxSTT
 
 from .answers import only
-from .stt_endpoint import open_far_end
-from .stt_hearing import CALL, conversation, hear, hear_call, silence, utterance
+from .stt_endpoint import GoneError, open_far_end
+from .stt_hearing import CALL, conversation, hear, hear_call, play, silence, utterance
 from .stt_vendors import KEY, AssemblyAITalk, DeepgramTalk, FluxTalk
 
 
@@ -148,3 +148,27 @@ async def test_a_flapping_recogniser_ends_as_a_failure(
             await hear_call(DeepgramSTT(api_key=KEY, base_url=far.url), conversation(*["good morning"] * 9))
         assert isinstance(only(raised.value), RecognizerError)
         assert len(far.talks) == 5
+
+
+async def test_a_goodbye_in_the_middle_is_no_end_though_sending_failed_before_it_was_read(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Leaves(DeepgramTalk):
+        async def on_sound(self, audio: bytes) -> None:
+            await super().on_sound(audio)
+            if self.words:
+                # It does not wait for our goodbye.
+                with trio.move_on_after(0.1):
+                    await self.close()
+                raise GoneError
+
+    async with open_far_end(monkeypatch, Leaves) as far, trio.open_nursery() as nursery:
+        outlet, inlet = trio.open_memory_channel[HearingItem](200)
+        nursery.start_soon(play, outlet, conversation("good morning", after=9.0))
+        async with DeepgramSTT(api_key=KEY, base_url=far.url).transcribe(inlet, MULAW_8K, CALL) as heard:
+            await trio.sleep(5)
+            assert (await anext(aiter(heard))).text == "good"
+            with pytest.raises(RecognizerError, match="ended while the call goes on"):
+                async for transcript in heard:
+                    assert not transcript.is_final
+        nursery.cancel_scope.cancel()

@@ -188,16 +188,17 @@ class _Line:
     # --- to the far end -------------------------------------------------------------------------------------
 
     async def _speak(self, hearing: AsyncIterable[HearingItem]) -> None:
+        # A send that fails ends this task only: what the far end said before is still to be read.
         with suppress(PatterConnectionError):
             async for item in hearing:
                 if isinstance(item, SpeechAudio):
                     await self._send_sound(self._sound.add(item))
                 elif isinstance(item, SpeechEnded):
                     await self._ask()
+            self._finished_at = trio.current_time()
+            self._set_alarm()
             await self._send_sound(self._sound.rest())
             await self._send(self._wire.finish())
-        self._finished_at = trio.current_time()
-        self._set_alarm()
 
     async def _ask(self) -> None:
         await self._send_sound(self._sound.rest())
