@@ -186,6 +186,29 @@ async def test_each_stretch_of_speech_is_one_request(
     assert route.seconds == pytest.approx([0.2 + 0.68 + 0.2, 0.2 + 1.02 + 0.2], abs=0.05)
 
 
+async def test_how_much_sound_before_the_edge_is_sent_can_be_set(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    route = Route()
+    for pre_roll in (0.0, 0.16):
+        async with route.open(WhisperSTT(api_key=KEY, base_url=URL, pre_roll=pre_roll), monkeypatch) as live:
+            await hear(live, conversation("good morning"))
+    assert route.seconds[1] - route.seconds[0] == pytest.approx(0.16, abs=0.01)
+
+
+async def test_the_patience_of_the_connections_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def client(**options: Any) -> httpx2.AsyncClient:
+        asked.append(options)
+        return httpx2.AsyncClient()
+
+    monkeypatch.setattr(_batch, "open_client", client)
+    async with WhisperSTT(base_url=URL, api_key="", timeout=7.0, connect_timeout=3.0).open() as live:
+        assert live.name == "whisper"
+    assert asked == [{"timeout": 7.0, "connect_timeout": 3.0, "headers": {}}]
+
+
 async def test_words_are_shown_as_they_are_found(
     autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

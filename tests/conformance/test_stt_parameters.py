@@ -325,3 +325,18 @@ def test_the_calls_own_sound_is_sent_where_the_vendor_takes_it(kind: type[Socket
     for audio in (MULAW_8K, LINEAR_16K, AudioFormat("alaw", 8000)):
         _, target = settings._sent_format(audio)
         assert target == audio or audio.encoding not in kind.encodings.values() or target.sample_rate == 16000
+
+
+@pytest.mark.parametrize(("mode", "asks"), [("external", True), ("adaptive", True), ("fixed", False)])
+def test_only_a_fixed_measure_of_silence_is_left_alone(mode: str, asks: bool) -> None:
+    settings = SpeechmaticsSTT(api_key=KEY, turn_detection_mode=mode)
+    assert bool(settings.make_wire("mulaw", MULAW_8K).finalise()) is asks
+    trigger = request(settings)["conversation_config"]["end_of_utterance_silence_trigger"]
+    assert bool(trigger) is (mode != "external")
+
+
+def test_silence_needs_no_measure_where_the_calls_own_detector_says_it() -> None:
+    settings = SpeechmaticsSTT(
+        api_key=KEY, turn_detection_mode="external", end_of_utterance_silence_trigger=0
+    )
+    assert settings.make_wire("mulaw", MULAW_8K).finalise()
