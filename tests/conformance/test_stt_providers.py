@@ -164,6 +164,17 @@ async def test_a_broken_connection_costs_no_words(
     assert " ".join(heard.finals).split() == ["one", "two", "three", "four", "five", "six", "seven"]
 
 
+@pytest.mark.parametrize("cut", [0.3, 1.3, 1.62, 1.9, 2.9, 3.6])
+async def test_wherever_it_breaks_no_word_is_lost_or_heard_twice(
+    autojump_clock: MockClock, vendor: Vendor, cut: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    items = conversation("one two three four", "five six seven", after=1.2)
+    async with open_far_end(monkeypatch, vendor.talk, cut_after=[cut]) as far:
+        heard = await hear_call(vendor.make(far), items)
+    assert len(far.talks) == 2
+    assert " ".join(heard.finals).split() == ["one", "two", "three", "four", "five", "six", "seven"]
+
+
 async def test_a_refused_key_ends_it_at_once(
     autojump_clock: MockClock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
