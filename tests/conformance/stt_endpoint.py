@@ -26,6 +26,9 @@ from patter_trio.testing.wordsound import HeardWord, WordReader
 VECTORS = Path(__file__).parents[1] / "vectors" / "stt.json"
 HOST = "stt.example.test"
 
+# Some headers come twice.
+_REFUSAL_HEADERS = [(b"retry-after", b"7"), (b"set-cookie", b"a=1"), (b"set-cookie", b"b=2")]
+
 
 def vectors(protocol: str) -> dict[str, dict[str, Any]]:
     """The recorded sequences of a protocol, by the last part of their names."""
@@ -138,7 +141,7 @@ class FarEnd:
                 request = await trio_websocket.wrap_server_stream(nursery, stream)
                 if self.refusals:
                     status, body = self.refusals.pop(0)
-                    await request.reject(status, body=body)
+                    await request.reject(status, extra_headers=[*_REFUSAL_HEADERS], body=body)
                     nursery.cancel_scope.cancel()
                     return
                 talk = self.kind(self, request)

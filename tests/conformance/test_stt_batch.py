@@ -432,6 +432,7 @@ def test_keys_and_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
     assert WhisperSTT().key == OpenAITranscribeSTT().key == KEY
     assert KEY not in repr(WhisperSTT())
+    assert WhisperSTT.for_twilio(KEY, language="de") == WhisperSTT(api_key=KEY, language="de")
     assert (WhisperSTT, OpenAITranscribeSTT) == (whisper.STT, openai_transcribe.STT)
     with pytest.raises(PatterConfigError, match="WhisperSTT"):
         OpenAITranscribeSTT(model="whisper-1")

@@ -201,6 +201,7 @@ async def test_refusals_have_their_types(
             error = await fail(vendor.make(far))
         assert type(error) is kind
         assert "because" in str(error)
+        assert not isinstance(error, RateLimitError) or error.retry_after == 7
 
 
 async def test_a_recogniser_that_stays_away_ends_as_a_failure(

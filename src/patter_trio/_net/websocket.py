@@ -13,6 +13,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.protocol import Event
 from websockets.uri import WebSocketURI, parse_uri
 
+from .._wire.rate_limits import seconds_to_wait
 from ..errors import (
     AuthenticationError,
     PatterConfigError,
@@ -222,12 +223,13 @@ def _refusal(host: str, error: Exception) -> PatterError:
         status = error.response.status_code
         said = bytes(error.response.body or b"")[:_QUOTED].decode("utf-8", "replace").strip()
         text = f"{host} refused the WebSocket with {status} {error.response.reason_phrase}"
-        kind: dict[int, type[PatterError]] = {
-            401: AuthenticationError,
-            403: AuthenticationError,
-            429: RateLimitError,
-        }
-        return kind.get(status, PatterConnectionError)(f"{text}: {said}" if said else text)
+        text = f"{text}: {said}" if said else text
+        if status == 429:
+            # As a plain mapping: looked up in theirs, a header that comes twice is an error.
+            headers = dict(error.response.headers.raw_items())
+            return RateLimitError(text, retry_after=seconds_to_wait(headers))
+        kind = AuthenticationError if status in (401, 403) else PatterConnectionError
+        return kind(text)
     if isinstance(error.__cause__, EOFError):
         return PatterConnectionError(f"{host} broke off the opening handshake")
     return RemoteProtocolError(f"{host} does not speak WebSocket: {error}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import attrs
 
@@ -29,6 +29,11 @@ class WhisperSTT(BatchSTT):
 
     model: str = attrs.field(default="whisper-1", validator=texts)
     response_format: str = attrs.field(default="json", validator=one_of("json", "verbose_json"))
+
+    @classmethod
+    def for_twilio(cls, api_key: str | None = None, **settings: Any) -> WhisperSTT:
+        """The same: the sound of a call is sent at its own rate, whatever carrier it comes from."""
+        return cls(api_key=api_key, **settings)
 
     def form_fields(self) -> Sequence[tuple[str, str]]:
         """The fields of a request's form."""
