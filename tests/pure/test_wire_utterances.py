@@ -73,6 +73,22 @@ def test_an_answer_that_does_not_come_is_given_later_where_words_are_on_their_wa
     assert (late.text, late.from_finalize) == ("Two rolls.", False), "said once more"
 
 
+def test_what_is_final_already_is_not_waited_for_longer() -> None:
+    utterances = Utterances(" ", 0.3)
+    told(utterances, part("two rolls"))
+    utterances.ask(10.0)
+    assert utterances.deadline == pytest.approx(10.3)
+    assert [item.text for item in utterances.poll(10.3)] == ["two rolls"]
+
+
+def test_the_same_words_are_shown_once() -> None:
+    utterances = Utterances(" ", 0.3)
+    shown = told(utterances, interim("two"), interim("two"), part("two"), interim("rolls"), interim("rolls"))
+    assert [item.text for item in shown] == ["two", "two rolls"]
+    told(utterances, part("rolls", speech_final=True))
+    assert [item.text for item in told(utterances, interim("two"))] == ["two"]
+
+
 def test_a_late_final_that_says_something_else_is_passed_on() -> None:
     utterances = Utterances(" ", 0.3)
     utterances.ask(10.0)

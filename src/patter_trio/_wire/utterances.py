@@ -36,6 +36,7 @@ class Utterances:
         self._interim: Transcript | None = None
         self._asked: deque[float] = deque()
         self._taken_for_final = ""
+        self._shown = ""
 
     @property
     def pending(self) -> bool:
@@ -47,8 +48,9 @@ class Utterances:
         """When :meth:`poll` gives an answer that has not come; infinite for never."""
         if not self._asked:
             return float("inf")
-        pending = self._interim is not None or bool(self._parts)
-        return self._asked[0] + (max(self._answer_within, _WORDS_PENDING) if pending else self._answer_within)
+        # Parts are final already: a far end that has nothing else need not say so.
+        unsure = self._interim is not None
+        return self._asked[0] + (max(self._answer_within, _WORDS_PENDING) if unsure else self._answer_within)
 
     def ask(self, now: float) -> None:
         """The caller has stopped: the far end was asked for its final words."""
@@ -62,7 +64,7 @@ class Utterances:
             return ()
         if not said.is_final:
             self._interim = said if said.text.strip() else None
-            return (self._so_far(),) if self._interim else ()
+            return self._so_far()
         self._interim = None
         repeated = self._taken_for_final and normalise(said.text) == self._taken_for_final
         self._taken_for_final = ""
@@ -70,7 +72,7 @@ class Utterances:
             self._parts.append(said)
         if said.speech_final or said.from_finalize:
             return self._conclude(finalised=said.from_finalize)
-        return (self._so_far(),) if self._parts else ()
+        return self._so_far()
 
     def poll(self, now: float) -> Iterable[Transcript]:
         """The answer that is due by ``now`` though the far end gave none; interim words are taken for it."""
@@ -94,12 +96,17 @@ class Utterances:
         if answers:
             self._asked.popleft()
         final = self._joined(self._parts, is_final=True, answers=answers)
-        self._parts = []
+        self._parts, self._shown = [], ""
         return (final,)
 
-    def _so_far(self) -> Transcript:
+    def _so_far(self) -> Iterable[Transcript]:
+        """What is known of the running utterance, unless that was shown before."""
         parts = [*self._parts, self._interim] if self._interim else self._parts
-        return self._joined(parts, is_final=False, answers=False)
+        known = self._joined(parts, is_final=False, answers=False)
+        if not known.text or known.text == self._shown:
+            return ()
+        self._shown = known.text
+        return (known,)
 
     def _joined(self, parts: list[Transcript], *, is_final: bool, answers: bool) -> Transcript:
         words: tuple[Word, ...] = tuple(word for part in parts for word in part.words)
