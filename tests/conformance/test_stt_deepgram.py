@@ -15,7 +15,7 @@ from patter_trio.events import SpeechEnded, SpeechStarted
 from patter_trio.stt.deepgram import STT, DeepgramSTT
 from patter_trio.testing import speak_words
 
-from .answers import only
+from .answers import no_proxy, only
 from .stt_endpoint import open_far_end, open_port, replaying, vectors
 from .stt_hearing import Heard, conversation, hear, hear_call, silence
 from .stt_vendors import KEY, DeepgramTalk
@@ -152,8 +152,9 @@ async def test_a_far_end_that_is_killed_comes_back_with_the_words_it_missed() ->
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-async def test_the_vendors_sdk_takes_our_far_end_for_the_vendor() -> None:
+async def test_the_vendors_sdk_takes_our_far_end_for_the_vendor(monkeypatch: pytest.MonkeyPatch) -> None:
     deepgram = pytest.importorskip("deepgram")
+    no_proxy(monkeypatch)
     from deepgram.environment import DeepgramClientEnvironment
 
     sound = speak_words("good morning")

@@ -19,6 +19,7 @@ from patter_trio.stt.soniox import SonioxSTT
 from patter_trio.stt.speechmatics import SpeechmaticsSTT
 from patter_trio.testing import speak_words
 
+from .answers import no_proxy
 from .stt_endpoint import open_port
 from .stt_vendors import (
     KEY,
@@ -34,6 +35,11 @@ from .stt_vendors import (
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 SOUND = speak_words("good morning")
+
+
+@pytest.fixture(autouse=True)
+def straight(monkeypatch: pytest.MonkeyPatch) -> None:
+    no_proxy(monkeypatch)
 
 
 async def test_deepgrams_sdk_hears_turns() -> None:
