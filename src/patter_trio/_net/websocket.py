@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -12,6 +13,7 @@ from websockets.exceptions import InvalidStatus, InvalidURI
 from websockets.protocol import Event
 from websockets.uri import WebSocketURI, parse_uri
 
+from .._wire.rate_limits import seconds_to_wait
 from ..errors import (
     AuthenticationError,
     PatterConfigError,
@@ -24,6 +26,10 @@ from .frames import FrameSocket
 from .pipes import Pipe, pipe_over
 
 __all__ = ["WebSocket", "open_websocket"]
+
+# The library's own would write every header of a handshake where debugging is on: the keys are there.
+_log = logging.getLogger("patter_trio.net.websocket")
+_log.setLevel(logging.INFO)
 
 _READ_SIZE = 64 * 1024
 _QUOTED = 300
@@ -187,7 +193,7 @@ async def _connect(address: WebSocketURI, tls: ssl.SSLContext | None) -> trio.ab
 async def _shake_hands(
     pipe: Pipe, address: WebSocketURI, headers: Mapping[str, str], max_size: int, close_timeout: float
 ) -> FrameSocket:
-    protocol = ClientProtocol(address, max_size=max_size)
+    protocol = ClientProtocol(address, max_size=max_size, logger=_log)
     request = protocol.connect()
     for name, value in headers.items():
         request.headers[name] = value
@@ -217,12 +223,13 @@ def _refusal(host: str, error: Exception) -> PatterError:
         status = error.response.status_code
         said = bytes(error.response.body or b"")[:_QUOTED].decode("utf-8", "replace").strip()
         text = f"{host} refused the WebSocket with {status} {error.response.reason_phrase}"
-        kind: dict[int, type[PatterError]] = {
-            401: AuthenticationError,
-            403: AuthenticationError,
-            429: RateLimitError,
-        }
-        return kind.get(status, PatterConnectionError)(f"{text}: {said}" if said else text)
+        text = f"{text}: {said}" if said else text
+        if status == 429:
+            # As a plain mapping: looked up in theirs, a header that comes twice is an error.
+            headers = dict(error.response.headers.raw_items())
+            return RateLimitError(text, retry_after=seconds_to_wait(headers))
+        kind = AuthenticationError if status in (401, 403) else PatterConnectionError
+        return kind(text)
     if isinstance(error.__cause__, EOFError):
         return PatterConnectionError(f"{host} broke off the opening handshake")
     return RemoteProtocolError(f"{host} does not speak WebSocket: {error}")
