@@ -21,6 +21,18 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 # A flat name and the namespaced one that means the same class.
 TWINS = {
+    "AssemblyAISTT": "stt.assemblyai.STT",
+    "CartesiaSTT": "stt.cartesia.STT",
+    "DeepgramFluxSTT": "stt.deepgram_flux.STT",
+    "DeepgramSTT": "stt.deepgram.STT",
+    "ElevenLabsSTT": "stt.elevenlabs.STT",
+    "FallbackSTTProvider": "stt.fallback.STT",
+    "OpenAITranscribeSTT": "stt.openai_transcribe.STT",
+    "SonioxSTT": "stt.soniox.STT",
+    "SpeechmaticsSTT": "stt.speechmatics.STT",
+    "TelnyxSTT": "stt.telnyx.STT",
+    "WhisperSTT": "stt.whisper.STT",
+    "CartesiaTurnsSTT": "stt.cartesia.CartesiaTurnsSTT",
     "Plivo": "carriers.plivo.Carrier",
     "Telnyx": "carriers.telnyx.Carrier",
     "Twilio": "carriers.twilio.Carrier",

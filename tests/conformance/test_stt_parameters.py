@@ -299,7 +299,7 @@ def test_a_setting_reaches_the_wire(
         assert plain.get(name) != value or name == "sample_rate"
 
 
-@pytest.mark.parametrize("kind", {kind for kind, _, _ in SENT}, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", dict.fromkeys(kind for kind, _, _ in SENT), ids=lambda kind: kind.__name__)
 def test_no_setting_is_forgotten_here(kind: type[SocketSTT]) -> None:
     tried = {name for other, settings, _ in SENT for name in settings if other is kind}
     assert {field.name for field in attrs.fields(kind)} - SHARED <= tried
@@ -319,7 +319,7 @@ def test_nothing_set_is_a_call_of_twilio_as_it_comes(kind: type[SocketSTT], url:
     assert settings._sent_format(LINEAR_16K)[1] == target
 
 
-@pytest.mark.parametrize("kind", {kind for kind, _, _ in SENT}, ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", dict.fromkeys(kind for kind, _, _ in SENT), ids=lambda kind: kind.__name__)
 def test_the_calls_own_sound_is_sent_where_the_vendor_takes_it(kind: type[SocketSTT]) -> None:
     settings = kind(api_key=KEY)
     for audio in (MULAW_8K, LINEAR_16K, AudioFormat("alaw", 8000)):
