@@ -5,12 +5,14 @@ The numbers are those of the project's study of that SDK; the docstrings say wha
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import pytest
 import trio
 
-from patter_trio import BackchannelStrategy, MinWordsStrategy
+from patter_trio import BackchannelStrategy, MinWordsStrategy, Patter
 from patter_trio.events import (
     AgentSpeechEnded,
     AgentSpeechStarted,
@@ -22,8 +24,18 @@ from patter_trio.events import (
     UserSpeechEos,
     UserSpeechStarted,
 )
-from patter_trio.testing import Caller, LineConditions, MemoryLine, ScriptedLLM, ScriptedTTS, run_virtual
+from patter_trio.testing import (
+    Caller,
+    LineConditions,
+    MemoryLine,
+    ScriptedLLM,
+    ScriptedTTS,
+    UpgradeRefusedError,
+    open_exchange,
+    run_virtual,
+)
 
+from .exchanged import VENDORS
 from .ring import LONG, URL, agent, patter, ring, twilio
 
 GREETED = Caller().waits_for_agent()
@@ -187,3 +199,84 @@ def test_w16_variables_are_filled_in_the_first_message() -> None:
     rung = ring(who, GREETED.hangs_up())
     assert rung.outcome.heard == "Hello Robin."
     assert len(rung.of(TurnEnded)) == 1
+
+
+# --- the carrier's side -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("on_call_start", [lambda event: None, lambda event: 1 / 0, lambda event: "no dict"])
+def test_w4_a_plain_function_for_on_call_start_ends_no_call(on_call_start: Any) -> None:
+    """There: the README's own lambda is awaited, raises, and every call is torn down."""
+    rung = ring(agent(), GREETED.says("hello").waits_for_agent().hangs_up(), on_call_start=on_call_start)
+    assert rung.result.outcome == "answered"
+    assert rung.outcome.heard.endswith("Yes, of course.")
+
+
+@pytest.mark.parametrize("path", ["/ws/twilio/x", "/ws/twilio/stream/x", "/ws/stream/x", "/ws/twilio/"])
+def test_w14_nobody_opens_a_media_stream_without_the_token_of_a_call(path: str) -> None:
+    """There: any client may open a stream, say who calls, and talk with the model at the owner's cost."""
+
+    async def main() -> None:
+        async with patter().session(agent(), port=None) as session:
+            line = MemoryLine(session.app, URL)
+            address = f"wss://voice.example.test{path}"
+            for headers in ({}, {"X-Twilio-Signature": twilio().sign(address)}):
+                with pytest.raises(UpgradeRefusedError):
+                    async with line.open_media(address, headers):
+                        pass
+            for page in ("/docs", "/openapi.json", "/dashboard", "/"):
+                assert (await line.post(f"{URL}{page}", {}, b"")).status == 404
+            assert not session.calls
+            assert session.counts.answered == 0
+
+    run_virtual(main)
+
+
+def test_w15_calls_of_one_address_are_as_many_as_there_are_lines() -> None:
+    """There: the eleventh call behind one proxy's address is refused, and no setting changes that."""
+    script = GREETED.waits(3).hangs_up()
+
+    async def main() -> list[str]:
+        async with patter().session(agent(), port=None, max_calls=25) as session:
+            line = MemoryLine(session.app, URL)
+            ended: list[str] = []
+
+            async def one(number: int) -> None:
+                ended.append((await twilio(f"+1555000{number:04d}").call(line, script)).ended_by)
+
+            async with trio.open_nursery() as nursery:
+                for number in range(25):
+                    nursery.start_soon(one, number)
+            return ended
+
+    assert run_virtual(main) == ["caller"] * 25
+
+
+def test_w22_a_session_writes_nothing_and_asks_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There: telemetry, call logs with numbers and transcripts, and a post to a local port are on."""
+    monkeypatch.chdir(tmp_path)
+    asked: list[Any] = []
+
+    class Watched(httpx2.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+            asked.append(request)
+            return httpx2.Response(500)
+
+    monkeypatch.setattr(httpx2, "AsyncHTTPTransport", lambda **settings: Watched())
+    rung = ring(agent(), GREETED.says("hello").waits_for_agent().hangs_up())
+    assert rung.result.outcome == "answered"
+    assert not asked
+    assert not list(tmp_path.iterdir())
+
+
+async def test_w24_no_number_is_rewired_by_starting() -> None:
+    """There: each start rewrites the number's webhook, or makes another application."""
+    way = next(way for way in VENDORS if way.name == "plivo")
+    simulated = way.simulated()
+    async with open_exchange(simulated, MemoryLine(None, URL), port=None) as exchange:
+        carrier = way.carrier(simulated, {"transport": exchange.transport})
+        async with Patter(carrier, "+15550001234", URL).session(agent(), port=None):
+            pass
+        assert not exchange.rest.requests, "nothing was asked of the carrier at all"

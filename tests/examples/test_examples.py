@@ -6,6 +6,7 @@ import importlib.util
 import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,9 +20,12 @@ from trio.testing import wait_all_tasks_blocked
 
 from patter_trio import Agent, Patter, Session, Twilio
 from patter_trio.testing import (
+    AnsweringMachine,
+    Busy,
     Caller,
     CallOutcome,
     MemoryLine,
+    Person,
     Reply,
     ScriptedLLM,
     ScriptedSTT,
@@ -32,6 +36,7 @@ from patter_trio.testing import (
     run_virtual,
 )
 
+from ..calls.exchanged import VENDORS, House, at_the_exchange
 from ..conformance.answers import hear, no_proxy, text
 from ..conformance.chat_endpoint import open_endpoint, says, streams
 
@@ -433,3 +438,74 @@ async def test_mcp_tools_are_those_of_a_server_that_the_call_starts() -> None:
     ]
     assert told(model, 1) == [server.PRICES["cheese"]]
     assert outcome.heard == "Nine dollars."
+
+
+def test_call_out_tells_people_and_machines_and_says_what_became_of_each() -> None:
+    module = example("call_out")
+    person, machine, busy = "+15550000011", "+15550000012", "+15550000013"
+    tape = AnsweringMachine("nobody is here")
+    way = next(way for way in VENDORS if way.name == "telnyx")
+    who = attrs.evolve(module.caller(patter()), stt=ScriptedSTT(), tts=ScriptedTTS(), vad=ScriptedVAD())
+
+    async def body(house: House) -> None:
+        house.exchange.book |= {
+            person: Person(
+                Caller().waits(0.4).says("hello").waits_for_agent().says("until when").waits_for_hang_up()
+            ),
+            machine: tape,
+            busy: Busy(),
+        }
+        results = await module.call_all(house.session, {person: "Ada", machine: "Bob", busy: "Eve"})
+        assert {number: result.outcome for number, result in results.items()} == {
+            person: "answered",
+            machine: "voicemail",
+            busy: "busy",
+        }
+        heard = house.exchange.outcomes[results[person].call_id].heard
+        assert heard.startswith("Hello Ada, this is Corner Bakery.")
+        assert "until six in the evening." in heard
+
+    at_the_exchange(way, body, who)
+    assert tape.messages == ["This is Corner Bakery. Your order is ready. Goodbye."]
+
+
+def test_route_calls_chooses_by_number_and_closes_at_night(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = example("route_calls")
+    switchboard = module.Switchboard(patter())
+    hour = 9
+    monkeypatch.setattr(switchboard, "now", lambda: datetime(2026, 3, 2, hour, tzinfo=UTC))
+    ears = {"stt": ScriptedSTT(), "tts": ScriptedTTS(), "vad": ScriptedVAD()}
+    switchboard.by_number = {
+        number: attrs.evolve(agent, **ears) for number, agent in switchboard.by_number.items()
+    }
+
+    async def body(house: House) -> None:
+        nonlocal hour
+        house.exchange.book["+15550009999"] = Busy()
+        script = (
+            Caller()
+            .waits_for_agent()
+            .says("a person please")
+            .waits_until(lambda ear: "Nobody is at the desk." in ear.text(), timeout=60)
+            .waits_for_agent()
+            .hangs_up()
+        )
+        outcome = await house.exchange.call(script, to="+15550000002")
+        assert outcome.ok, outcome.steps
+        assert outcome.heard.startswith("Service, good day.")
+        hour = 22
+        outcome = await house.exchange.call(Caller().waits(8).hangs_up(), to="+15550000001")
+        assert outcome.ear.text() == "We are closed. Please call between eight and six."
+
+    exchange_of_two_numbers(body, switchboard.route)
+
+
+def exchange_of_two_numbers(body: Callable[[House], Awaitable[None]], route: Callable[..., Any]) -> None:
+    way = next(way for way in VENDORS if way.name == "twilio")
+
+    async def numbered(house: House) -> None:
+        for number in ("+15550000001", "+15550000002"):
+            house.exchange.skin.add_number(number, f"{house.session.url}/webhooks/twilio/voice")  # type: ignore[attr-defined]
+        await body(house)
+
+    at_the_exchange(way, numbered, on_call=route)

@@ -8,7 +8,7 @@ __all__ = ["swap_bytes"]
 
 
 def swap_bytes(pcm: bytes) -> bytes:
-    """Each sample's two bytes the other way round; Whole samples only."""
+    """Each sample's two bytes the other way round; whole samples only."""
     samples = array.array("h", pcm)
     samples.byteswap()
     return samples.tobytes()
