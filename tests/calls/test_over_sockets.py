@@ -10,6 +10,7 @@ import trio
 from patter_trio.events import DigitReceived
 from patter_trio.testing import AnsweringMachine, Busy, Caller, NoAnswer, Person, ScriptedLLM
 
+from .exchange import keys_heard
 from .exchanged import DESK, VENDORS, House, Way, over_sockets
 from .ring import agent
 
@@ -28,6 +29,18 @@ async def test_everything_at_once(way: Way) -> None:
 
     async def call(house: House, number: str, **options: Any) -> None:
         ended[number] = await (await house.session.call(number, **options))
+
+    async def press_keys(house: House) -> None:
+        """Somebody is called, greeted, and hears keys pressed."""
+        outgoing = await house.session.call(PERSON)
+        running = await outgoing.wait_up()
+        assert running is not None
+        await trio.sleep(4)
+        await running.send_dtmf("12#")
+        ended[PERSON] = await outgoing
+        leg = house.exchange.legs[outgoing.call_id]
+        in_band = "".join(key for key, _ in keys_heard(leg.outcome.ear))
+        assert "12#" in (leg.keys_heard, in_band), (leg.keys_heard, in_band)
 
     async def give_away(house: House) -> None:
         """A caller is given to a desk that is busy, comes back, presses keys and is answered."""
@@ -58,13 +71,13 @@ async def test_everything_at_once(way: Way) -> None:
             trio.open_nursery() as nursery,
         ):
             house.exchange.book |= {
-                PERSON: Person(Caller().waits(0.3).says("hello").waits_for_agent().hangs_up()),
+                PERSON: Person(Caller().waits(0.3).says("hello").waits_for_agent().waits(6).hangs_up()),
                 MACHINE: machine,
                 BUSY: Busy(),
                 NOBODY: NoAnswer(),
                 DESK: Busy(),
             }
-            nursery.start_soon(call, house, PERSON)
+            nursery.start_soon(press_keys, house)
             nursery.start_soon(lambda: call(house, MACHINE, voicemail_message=MESSAGE))
             nursery.start_soon(call, house, BUSY)
             nursery.start_soon(lambda: call(house, NOBODY, ring_timeout=5))

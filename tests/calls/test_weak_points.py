@@ -35,7 +35,7 @@ from patter_trio.testing import (
     run_virtual,
 )
 
-from .exchanged import VENDORS
+from .exchanged import VENDORS, Later
 from .ring import LONG, URL, agent, patter, ring, twilio
 
 GREETED = Caller().waits_for_agent()
@@ -275,7 +275,7 @@ async def test_w24_no_number_is_rewired_by_starting() -> None:
     """There: each start rewrites the number's webhook, or makes another application."""
     way = next(way for way in VENDORS if way.name == "plivo")
     simulated = way.simulated()
-    async with open_exchange(simulated, MemoryLine(None, URL), port=None) as exchange:
+    async with open_exchange(simulated, MemoryLine(Later(), URL), port=None) as exchange:
         carrier = way.carrier(simulated, {"transport": exchange.transport})
         async with Patter(carrier, "+15550001234", URL).session(agent(), port=None):
             pass
