@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from trio.testing import MockClock
 
 from patter_trio.abc import STTProvider
 from patter_trio.errors import PatterConfigError, RateLimitError, RecognizerError
+from patter_trio.events import Transcript
 from patter_trio.stt.deepgram import DeepgramSTT
 from patter_trio.stt.fallback import STT, FallbackSTTProvider
 from patter_trio.stt.whisper import WhisperSTT
@@ -31,7 +33,7 @@ class Broken:
 
     name = "broken"
 
-    def __init__(self, error: Exception, after: float = 0.0) -> None:
+    def __init__(self, error: Exception | None, after: float = 0.0) -> None:
         self.error = error
         self.after = after
         self.asked: list[float] = []
@@ -40,11 +42,12 @@ class Broken:
         return self._transcribe()
 
     @trio.as_safe_channel
-    async def _transcribe(self) -> Any:
+    async def _transcribe(self) -> AsyncGenerator[Transcript, None]:
         self.asked.append(trio.current_time())
         await trio.sleep(self.after)
-        raise self.error
-        yield
+        if self.error is not None:
+            raise self.error
+        yield Transcript("")
 
 
 class Hanging:
