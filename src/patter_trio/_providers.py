@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import OrderedDict
 from typing import Any
 
 import attrs
@@ -19,6 +20,9 @@ __all__ = ["Providers"]
 
 _log = logging.getLogger("patter_trio.session")
 
+# Agents whose tools are remembered: those that a session has at a time, and some.
+_EXECUTORS = 256
+
 
 class Providers:
     """Opens what settings describe, in the session's nursery, and makes agents that can take calls of it."""
@@ -26,7 +30,7 @@ class Providers:
     def __init__(self, nursery: trio.Nursery) -> None:
         self._nursery = nursery
         self._live: dict[int, tuple[Any, Any]] = {}
-        self._executors: dict[int, tuple[Agent, ToolExecutor]] = {}
+        self._executors: OrderedDict[int, tuple[Agent, ToolExecutor]] = OrderedDict()
         self._webhooks = ToolWebhooks()
         self._addresses: dict[str, CustomLLM] = {}
         self._opening = trio.Lock()
@@ -89,6 +93,9 @@ class Providers:
                 executor = executor.including((await self.open(agent.consult)).tools())
             # The agent is kept beside it, so that its id cannot be given away.
             known = self._executors[id(agent)] = (agent, executor)
+            # Some make an agent for each call: what is forgotten here goes on in the calls that have it.
+            while len(self._executors) > _EXECUTORS:
+                self._executors.popitem(last=False)
         return known[1]
 
     async def open(self, provider: Any) -> Any:

@@ -24,6 +24,7 @@ from patter_trio import (
     Twilio,
 )
 from patter_trio._lines import Line, Lines
+from patter_trio._providers import Providers
 from patter_trio._server.admission import Admission
 from patter_trio._wire.signatures import sign_twilio
 from patter_trio._wire.twilio_far import FarStream
@@ -267,6 +268,15 @@ async def test_admission_counts_expected_calls_and_running_ones() -> None:
     assert not admission.knows(forgotten, 2.0)
     lines = [Line(CallInfo(str(n)), who) for n in range(1, 50)]
     assert len({admission.admit(line, 1000.0 * n) for n, line in enumerate(lines, 1)}) == 49
+
+
+async def test_agents_that_are_made_for_each_call_do_not_add_up() -> None:
+    async with trio.open_nursery() as nursery:
+        providers = Providers(nursery)
+        for _ in range(600):
+            assert (await providers.live_agent(agent())).tool_executor is not None
+        assert len(providers._executors) <= 256
+        nursery.cancel_scope.cancel()
 
 
 async def test_a_call_whose_stream_never_comes_is_forgotten(autojump_clock: trio.testing.MockClock) -> None:
