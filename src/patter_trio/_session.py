@@ -57,6 +57,7 @@ class Session:
         self._base = settings.webhook_url
         self._entrance = Entrance(settings, self._known_as)
         self._patience = trio.CancelScope()
+        self._over = False
         self._listeners: list[trio.SocketListener] = []
         self._port_closed = trio.Event()
         self.id = secrets.token_hex(8)
@@ -221,6 +222,9 @@ class Session:
 
     async def answer_webhook(self, kind: str, what: str, request: WebhookRequest) -> WebhookReply:
         """The carrier asks what to do with a call, or tells what became of one."""
+        if self._over:
+            # An app that is mounted elsewhere is there for longer than the session behind it.
+            return WebhookReply("the session is over\n", "text/plain", 503)
         return await self._switchboard.answer(kind, what, request)
 
     def refuse_media(self, upgrade: UpgradeRequest) -> int | None:
@@ -235,7 +239,8 @@ class Session:
 
     def background(self, task: Callable[..., Awaitable[None]], *args: Any) -> None:
         """Runs something for as long as the session; it must not raise."""
-        self._nursery.start_soon(task, *args)
+        if not self._over:
+            self._nursery.start_soon(task, *args)
 
     async def listen(self) -> None:
         """Binds the port and answers it until the session ends.
@@ -280,6 +285,11 @@ class Session:
             for listener in self._listeners:
                 listener.socket.close()
             self._port_closed.set()
+
+    def end(self) -> None:
+        """Nothing of the session goes on from here."""
+        self._over = True
+        self._nursery.cancel_scope.cancel()
 
     async def close_port(self) -> None:
         """Stops listening and gives the last answers a moment to get out."""
@@ -328,7 +338,7 @@ async def open_session(settings: SessionSettings, agent: Agent | None) -> AsyncI
             yield session
             await session.drain()
             await session.close_port()
-            nursery.cancel_scope.cancel()
+            session.end()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened this nursery.
         raise unwrapped(group) from group.__cause__

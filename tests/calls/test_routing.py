@@ -284,6 +284,13 @@ def test_every_call_is_recorded_where_that_was_asked_for_and_the_recording_is_to
     assert [saved.recording_id for saved in told] == ["RE1"]
 
 
+async def test_an_app_that_outlives_its_session_takes_no_webhooks() -> None:
+    exchange = Exchange()
+    async with open_house(exchange, agent()):
+        call = inbound(exchange)
+    assert (await call.offer()).status == 503
+
+
 async def test_a_recording_is_fetched_into_a_file(tmp_path: Path) -> None:
     saved = RecordingSaved("CA1", "RE1", "https://recordings.example.test/RE1")
 
