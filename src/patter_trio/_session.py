@@ -334,11 +334,13 @@ async def open_session(settings: SessionSettings, agent: Agent | None) -> AsyncI
     try:
         async with trio.open_nursery() as nursery:
             session = Session(settings, agent, nursery)
-            await session.start()
-            yield session
-            await session.drain()
-            await session.close_port()
-            session.end()
+            try:
+                await session.start()
+                yield session
+                await session.drain()
+                await session.close_port()
+            finally:
+                session.end()
     except BaseExceptionGroup as group:
         # One failure is one exception to the owner: nobody outside opened this nursery.
         raise unwrapped(group) from group.__cause__
