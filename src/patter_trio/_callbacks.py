@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ._actors.observe import Listener
 from ._call.call import Call, CallResult
+from ._call.speech_edges import SPEECH_EDGES, speech_payload
 from ._foreign import call_back
 from ._settings import Callback, SessionSettings
 from ._wall import wall_time
@@ -14,37 +15,35 @@ from .events import CallAccepted, CallEvent, CallInfo, TranscriptHeard, TurnEnde
 
 __all__ = ["call_end_payload", "listeners_for"]
 
-_CALLBACK_SECONDS = 5.0
+# Less than a listener has, so that a callback that hangs is named and not its neighbours.
+_CALLBACK_SECONDS = 4.5
+
+_Payload = Callable[[Call, Any], dict[str, Any] | None]
 
 
 def listeners_for(settings: SessionSettings, call: Call) -> list[Listener]:
     """The listeners that a call needs for the callbacks that are set: none costs nothing."""
-    listeners: list[Listener] = []
-    if settings.on_event is not None:
-        listeners.append(settings.on_event)
-    wanted: dict[type[CallEvent], tuple[Callback | None, Callable[[Call, Any], dict[str, Any] | None]]] = {
-        CallAccepted: (settings.on_call_start, _call_start),
-        TranscriptHeard: (settings.on_transcript, _transcript),
-        TurnEnded: (settings.on_metrics, _metrics),
-    }
-    for kind, (callback, payload) in wanted.items():
+    listeners: list[Listener] = [] if settings.on_event is None else [settings.on_event]
+    wanted: dict[type[CallEvent], tuple[str, Callback, _Payload]] = {}
+    for kind, name, payload in _TOLD:
+        callback = getattr(settings, name)
         if callback is not None:
-            listeners.append(_listener(call, kind, callback, payload))
+            wanted[kind] = (name, callback, payload)
+    if wanted:
+        listeners.append(_listener(call, wanted))
     return listeners
 
 
-def _listener(
-    call: Call,
-    kind: type[CallEvent],
-    callback: Callback,
-    payload: Callable[[Call, Any], dict[str, Any] | None],
-) -> Listener:
+def _listener(call: Call, wanted: Mapping[type[CallEvent], tuple[str, Callback, _Payload]]) -> Listener:
+    complained = set[str]()
+
     async def listener(event: CallEvent) -> None:
-        if isinstance(event, kind):
+        told = wanted.get(type(event))
+        if told is not None:
+            name, callback, payload = told
             said = payload(call, event)
             if said is not None:
-                name = f"callback for {event.name}"
-                await call_back(callback, said, name=name, deadline=_CALLBACK_SECONDS)
+                await call_back(callback, said, name=name, deadline=_CALLBACK_SECONDS, complained=complained)
 
     return listener
 
@@ -74,6 +73,18 @@ def _transcript(call: Call, event: TranscriptHeard) -> dict[str, Any] | None:
 
 def _metrics(call: Call, event: TurnEnded) -> dict[str, Any]:
     return {"call_id": event.call_id, "turn": event.metrics}
+
+
+def _edge(call: Call, event: CallEvent) -> dict[str, Any] | None:
+    return speech_payload(event)
+
+
+_TOLD: tuple[tuple[type[CallEvent], str, _Payload], ...] = (
+    (CallAccepted, "on_call_start", _call_start),
+    (TranscriptHeard, "on_transcript", _transcript),
+    (TurnEnded, "on_metrics", _metrics),
+    *((kind, name, _edge) for name, kind in SPEECH_EDGES.items()),
+)
 
 
 def call_end_payload(info: CallInfo, result: CallResult) -> dict[str, Any]:

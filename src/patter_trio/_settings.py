@@ -82,6 +82,13 @@ class SessionSettings:
         on_transcript: called with each utterance of either side.
         on_metrics: called with the record of each turn, interrupted ones included.
         on_event: called with every :class:`patter_trio.events.CallEvent` of every call.
+        on_user_speech_started: called when the detector begins to hear a caller.
+        on_user_speech_ended: called when it stops hearing them; they may go on.
+        on_user_speech_eos: called when they have finished, as far as the call is concerned.
+        on_agent_speech_started: called when the first frame of a turn goes out.
+        on_agent_speech_ended: called when the last one was heard, or the turn was cut.
+        on_llm_token: called at the first token of a turn.
+        on_audio_out: called when the first synthesised sound of a turn exists.
 
     Raises:
         PatterConfigError: a value is of the wrong kind or out of range.
@@ -108,6 +115,13 @@ class SessionSettings:
     on_transcript: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_metrics: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_event: Listener | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_started: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_eos: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_agent_speech_started: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_agent_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
 
     def __attrs_post_init__(self) -> None:
         check_one_way(self.webhook_url, self.tunnel)

@@ -215,7 +215,16 @@ class Reporter:
 
 
 async def observe(events: trio.MemoryReceiveChannel[CallEvent], listeners: Sequence[Listener]) -> None:
-    """Passes events on in order until they end; a listener that fails is logged, never felt."""
+    """Passes events on in order until they end; a listener that fails is logged once, and never felt.
+
+    Listeners may be added to the end of ``listeners`` at any time.
+    """
+    complained: list[set[str]] = []
     async for event in events:
-        for listener in listeners:
-            await call_back(listener, event, name=f"listener for {event.name}", deadline=_LISTENER_SECONDS)
+        for place, listener in enumerate(tuple(listeners)):
+            while len(complained) <= place:
+                complained.append(set())
+            name = f"listener for {event.name}"
+            await call_back(
+                listener, event, name=name, deadline=_LISTENER_SECONDS, complained=complained[place]
+            )

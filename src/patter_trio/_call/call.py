@@ -19,7 +19,7 @@ from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
-from ..events import CallAccepted, CallEnded, CallInfo
+from ..events import CallAccepted, CallEnded, CallEvent, CallInfo
 from ..telephony import EndedAs, Links, TransferMode, Verdict
 from .agent import Agent
 from .clip import Source
@@ -27,6 +27,7 @@ from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
 from .screening import Screening
+from .speech_edges import EventStream, TellsSpeechEdges
 from .toolbox import MoreTools
 
 __all__ = ["Call", "CallResult", "EndReason", "Outcome"]
@@ -82,7 +83,7 @@ class CallResult:
         return self.turns
 
 
-class Call:
+class Call(TellsSpeechEdges):
     """A call that is being answered. Made by the session, one for each media stream."""
 
     def __init__(
@@ -99,11 +100,14 @@ class Call:
         screening: Screening | None = None,
         history: History | None = None,
     ) -> None:
+        super().__init__()
         agent.require_pipeline()
         self.info = info
         self.agent = agent
         self._ticker = ticker
         self._listeners: list[Listener] = []
+        self._audience: trio.Nursery | None = None
+        self._streams: list[EventStream] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
         self._control.allow(carrier, links)
@@ -135,8 +139,32 @@ class Call:
         return self._history
 
     def listen(self, listener: Listener) -> None:
-        """Has ``listener`` told of everything that happens; to be called before the call runs."""
+        """Has ``listener`` told of everything that happens from now on."""
         self._listeners.append(listener)
+        self._open_audience()
+
+    def events(self) -> EventStream:
+        """What happens from now on, for ``async for``; see :class:`EventStream`."""
+        stream = EventStream()
+        if self._result is None:
+            self._streams.append(stream)
+            self.listen(stream.push)
+        else:
+            stream.close()
+        return stream
+
+    def _open_audience(self) -> None:
+        """Events are made only for calls that somebody listens to."""
+        if self._audience is not None and self._listeners and self._report.outlet is None:
+            self._report.outlet, events = open_lossy_channel(_EVENTS)
+            self._audience.start_soon(self._address, events)
+
+    async def _address(self, events: trio.MemoryReceiveChannel[CallEvent]) -> None:
+        try:
+            await observe(events, self._listeners)
+        finally:
+            for stream in self._streams:
+                stream.close()
 
     @property
     def control(self) -> CallControl:
@@ -233,9 +261,8 @@ class Call:
         reason: EndReason = "error"
         fault: PatterError | None = None
         async with trio.open_nursery() as audience:
-            if self._listeners:
-                self._report.outlet, events = open_lossy_channel(_EVENTS)
-                audience.start_soon(observe, events, tuple(self._listeners))
+            self._audience = audience
+            self._open_audience()
             self._report.agent_state = "idle"
             self._report.tell(CallAccepted, info=self.info)
             recording = open_recording(self.agent.local_recording, self.info, wire)
@@ -316,6 +343,7 @@ class Call:
         self._report.tell(
             CallEnded, outcome=self._result.outcome, reason=reason, error_code=self._result.error_code
         )
+        self._audience = None
         if self._report.outlet is not None:
             self._report.outlet.close()
         self._ended.set()
