@@ -21,6 +21,7 @@ from ._settings import SessionSettings, check_one_way, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 from .llm import OpenAILLM
+from .observability import EventBus
 from .tools import MCPServer
 from .tunnels import Tunnel
 from .tunnels._tunnel import as_tunnel
@@ -74,6 +75,7 @@ class Patter:
         self._webhook_url = normalise_webhook_url(webhook_url)
         self._tunnel = as_tunnel(tunnel)
         check_one_way(self._webhook_url, self._tunnel)
+        self.events = EventBus()
         self.on_user_speech_started: SpeechEventCallback | None = None
         self.on_user_speech_ended: SpeechEventCallback | None = None
         self.on_user_speech_eos: SpeechEventCallback | None = None
@@ -127,6 +129,7 @@ class Patter:
             agent = attrs.evolve(agent, **ours)
         agent = _with_a_model(agent)
         options.setdefault("tunnel", self._tunnel)
+        options.setdefault("events", self.events)
         for name in SPEECH_EDGES:
             options.setdefault(name, getattr(self, name))
         options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))

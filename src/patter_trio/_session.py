@@ -34,6 +34,7 @@ from .errors import (
     PatterConfigError,
     PatterConnectionError,
 )
+from .observability import EventBus
 from .telephony import RecordingSaved, WebhookReply
 
 __all__ = ["Session", "open_session"]
@@ -85,6 +86,11 @@ class Session:
     def recordings(self) -> Sequence[RecordingSaved]:
         """The last thousand recordings of the carrier's that were told of."""
         return self._streams.recordings
+
+    @property
+    def events(self) -> EventBus:
+        """Where to subscribe to single kinds of events of all calls."""
+        return self._settings.events
 
     @property
     def url(self) -> str:

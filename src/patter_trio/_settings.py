@@ -15,6 +15,7 @@ from ._server.limits import PortLimits
 from .abc import Carrier
 from .errors import PatterConfigError
 from .events import CallInfo
+from .observability import EventBus
 from .telephony import RecordingSaved
 from .tunnels import Tunnel
 from .tunnels._tunnel import as_tunnel
@@ -49,6 +50,11 @@ def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
 def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, PortLimits):
         raise PatterConfigError(f"limits={value!r} must be PortLimits(…)")
+
+
+def _bus(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, EventBus):
+        raise PatterConfigError(f"events={value!r} is no EventBus", hint="leave it out, or pass EventBus()")
 
 
 @attrs.frozen(kw_only=True)
@@ -89,6 +95,7 @@ class SessionSettings:
         on_agent_speech_ended: called when the last one was heard, or the turn was cut.
         on_llm_token: called at the first token of a turn.
         on_audio_out: called when the first synthesised sound of a turn exists.
+        events: whose subscribers are told of the calls; the number's own bus where it is left out.
 
     Raises:
         PatterConfigError: a value is of the wrong kind or out of range.
@@ -122,6 +129,7 @@ class SessionSettings:
     on_agent_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
+    events: EventBus = attrs.field(factory=EventBus, validator=_bus)
 
     def __attrs_post_init__(self) -> None:
         check_one_way(self.webhook_url, self.tunnel)

@@ -14,7 +14,7 @@ import trio
 from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.call import Call, CallResult
-from ._callbacks import call_end_payload, listeners_for
+from ._callbacks import call_end_payload
 from ._foreign import call_back
 from ._lines import Line
 from ._office import Office
@@ -94,11 +94,8 @@ class Streams:
             line.info = attrs.evolve(line.info, custom_params=parameters)
             call = await self._open_call(line)
             try:
-                async with trio.open_nursery() as nursery:
-                    if self._office.settings.recording and line.history is None:
-                        nursery.start_soon(self._record, call)
-                    result = await call.run(socket, wire)
-                    nursery.cancel_scope.cancel()
+                with self._office.lookout.watching(call):
+                    result = await self._run(line, call, socket, wire)
             finally:
                 del self.calls[line.info.call_id]
                 result = call.result
@@ -161,14 +158,20 @@ class Streams:
             screening=None if outgoing is None else outgoing.screening,
             history=line.history,
         )
-        for listener in listeners_for(self._office.settings, call):
-            call.listen(listener)
         self.calls[line.info.call_id] = line.call = call
         self._office.counts.answered += 1
         if outgoing is not None:
             outgoing.call = call
             outgoing.wake()
         return call
+
+    async def _run(self, line: Line, call: Call, socket: MediaSocket, wire: MediaWire) -> CallResult:
+        async with trio.open_nursery() as nursery:
+            if self._office.settings.recording and line.history is None:
+                nursery.start_soon(self._record, call)
+            result = await call.run(socket, wire)
+            nursery.cancel_scope.cancel()
+        return result
 
     async def _record(self, call: Call) -> None:
         """Has the carrier record a call, which does not wait for that."""

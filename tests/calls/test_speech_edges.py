@@ -130,8 +130,8 @@ def test_callbacks_of_the_number_are_told_of_all_calls_and_may_be_async() -> Non
         number = patter()
         number.on_agent_speech_started = note
         async with number.session(agent(), port=None) as session:
-            for _ in range(2):
-                await twilio().call(MemoryLine(session.app, URL), GREETED.hangs_up())
+            for caller in ("+15550000001", "+15550000002"):
+                await twilio(caller).call(MemoryLine(session.app, URL), GREETED.hangs_up())
 
     run_virtual(main)
     assert len(told) == 2

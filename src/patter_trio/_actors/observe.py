@@ -22,11 +22,13 @@ from ..events import (
     FloorHeld,
     FloorReleased,
     FloorTaken,
+    LlmText,
     LlmToken,
     Role,
     ToolFinished,
     ToolStarted,
     TranscriptHeard,
+    TtsSound,
     TurnEnded,
     TurnFailed,
     TurnKind,
@@ -74,6 +76,7 @@ class Reporter:
         self.user_state: UserState = "listening"
         self.agent_state: AgentState = "initializing"
         self.turn_idx = 0
+        self.wants_chunks = False
 
     @property
     def dropped(self) -> int:
@@ -141,6 +144,14 @@ class Reporter:
     def first_audio(self, turn: int, provider: str) -> None:
         """The first synthesised sound of the turn."""
         self.tell(AudioOut, turn_idx=turn, tts_provider=provider)
+
+    def text_came(self, turn: int, text: str) -> None:
+        """A piece of the model's text."""
+        self.tell(LlmText, turn_idx=turn, text=text)
+
+    def sound_came(self, turn: int, size: int) -> None:
+        """A piece of the voice's sound."""
+        self.tell(TtsSound, turn_idx=turn, size=size)
 
     def agent_speech_started(self, turn: int, provider: str) -> None:
         """The first frame went out."""

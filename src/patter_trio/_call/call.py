@@ -153,6 +153,15 @@ class Call(TellsSpeechEdges):
             stream.close()
         return stream
 
+    @property
+    def wants_chunks(self) -> bool:
+        """Whether listeners are told of each piece of text and sound."""
+        return self._report.wants_chunks
+
+    @wants_chunks.setter
+    def wants_chunks(self, wanted: bool) -> None:
+        self._report.wants_chunks = wanted
+
     def _open_audience(self) -> None:
         """Events are made only for calls that somebody listens to."""
         if self._audience is not None and self._listeners and self._report.outlet is None:
