@@ -10,6 +10,7 @@ from ._call.call import Call, CallResult
 from ._call.speech_edges import SPEECH_EDGES, speech_payload
 from ._foreign import call_back
 from ._settings import Callback, SessionSettings
+from ._turns.latency import TurnMetrics
 from ._wall import wall_time
 from .events import CallAccepted, CallEvent, CallInfo, TranscriptHeard, TurnEnded
 
@@ -72,7 +73,13 @@ def _transcript(call: Call, event: TranscriptHeard) -> dict[str, Any] | None:
 
 
 def _metrics(call: Call, event: TurnEnded) -> dict[str, Any]:
-    return {"call_id": event.call_id, "turn": event.metrics}
+    turn: TurnMetrics = event.metrics
+    return {
+        "call_id": event.call_id,
+        "turn": turn,
+        "cost_so_far": call.metrics.cost,
+        "llm_ttft_ms": turn.latency.llm_ttft_ms,
+    }
 
 
 def _edge(call: Call, event: CallEvent) -> dict[str, Any] | None:
@@ -96,6 +103,7 @@ def call_end_payload(info: CallInfo, result: CallResult) -> dict[str, Any]:
         "direction": info.direction,
         "ended_at": wall_time(),
         "transcript": [{"role": entry["role"], "text": entry["text"]} for entry in result.transcript],
-        "metrics": result,
+        "metrics": result.metrics,
+        "result": result,
         "recording_path": result.recording_path,
     }

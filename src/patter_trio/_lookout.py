@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
+from ._call.agent import Agent
 from ._call.call import Call
 from ._callbacks import listeners_for
 from ._settings import SessionSettings
+from ._turns.call_metrics import Metering
+from ._turns.cost import Service, Services
+from ._turns.prices import PriceBook
+from ._wall import wall_time
+from .events import CallInfo
+from .observability.pricing import shipped_prices
 
 __all__ = ["Lookout"]
 
@@ -17,6 +25,22 @@ class Lookout:
 
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
+        self._prices = PriceBook((*settings.pricing, *shipped_prices()))
+
+    def metering(self, agent: Agent, live: Agent, info: CallInfo) -> Metering:
+        """How a call is measured: ``agent`` has the settings, ``live`` what they opened."""
+        outbound = info.direction == "outbound"
+        ours = info.caller if outbound else info.callee
+        services = Services(
+            stt=_service(agent.stt, live.stt),
+            llm=_service(agent.llm, live.llm),
+            hedge_llm=_service(agent.hedge_llm, live.hedge_llm),
+            tts=_service(agent.tts, live.tts),
+            # The list knows what numbers of the United States cost; of others it says nothing.
+            telephony=Service(info.telephony_provider, "us-local" if ours.startswith("+1") else ours),
+            outbound=outbound,
+        )
+        return Metering(services, self._prices, wall_time())
 
     @contextmanager
     def watching(self, call: Call) -> Iterator[None]:
@@ -26,3 +50,12 @@ class Lookout:
         with ExitStack() as stack:
             stack.enter_context(self._settings.events.following(call, call.history.transcript))
             yield
+
+
+def _service(settings: Any, live: Any) -> Service | None:
+    """Who it is, by the settings, or by what they opened where those do not say."""
+    if live is None:
+        return None
+    provider = getattr(live, "name", "") or getattr(settings, "name", "")
+    model = getattr(settings, "model", "") or getattr(live, "model", "")
+    return Service(str(provider), str(model or ""))

@@ -12,6 +12,7 @@ from attrs import Attribute
 from ._actors.observe import Listener
 from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
+from ._turns.prices import Price
 from .abc import Carrier
 from .errors import PatterConfigError
 from .events import CallInfo
@@ -50,6 +51,15 @@ def _flag(_: Any, attribute: Attribute[Any], value: Any) -> None:
 def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
     if not isinstance(value, PortLimits):
         raise PatterConfigError(f"limits={value!r} must be PortLimits(…)")
+
+
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list | tuple) else given
+
+
+def _prices(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(price, Price) for price in value):
+        raise PatterConfigError(f"pricing={value!r} is no list of prices", hint="pricing=[Price(…)]")
 
 
 def _bus(_: Any, attribute: Attribute[Any], value: Any) -> None:
@@ -95,6 +105,7 @@ class SessionSettings:
         on_agent_speech_ended: called when the last one was heard, or the turn was cut.
         on_llm_token: called at the first token of a turn.
         on_audio_out: called when the first synthesised sound of a turn exists.
+        pricing: prices that go before those of the list that comes with the package.
         events: whose subscribers are told of the calls; the number's own bus where it is left out.
 
     Raises:
@@ -129,6 +140,7 @@ class SessionSettings:
     on_agent_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
+    pricing: tuple[Price, ...] = attrs.field(default=(), converter=_tuple, validator=_prices)
     events: EventBus = attrs.field(factory=EventBus, validator=_bus)
 
     def __attrs_post_init__(self) -> None:

@@ -157,6 +157,7 @@ class Streams:
             more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
             screening=None if outgoing is None else outgoing.screening,
             history=line.history,
+            metering=self._office.lookout.metering(agent, live, line.info),
         )
         self.calls[line.info.call_id] = line.call = call
         self._office.counts.answered += 1

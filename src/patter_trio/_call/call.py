@@ -15,6 +15,8 @@ from .._actors.observe import Listener, Reporter, WallClock, observe
 from .._actors.record import open_recording
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
+from .._turns.call_metrics import CallMetrics, Metering
+from .._turns.cost import CostBreakdown
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
@@ -58,7 +60,8 @@ class CallResult:
     ``reason`` says which. A call of ours may also meet a machine (``voicemail``), or not be taken at all.
     ``transcript`` holds what was said and *heard*; ``history`` also what was cut. ``status`` is how the
     carrier says that the call ended, ``answered_by`` who it says picked up, where it was asked to say so.
-    ``recording_path`` is the file of ``local_recording``, closed and complete.
+    ``recording_path`` is the file of ``local_recording``, closed and complete. ``metrics`` are the numbers of
+    the call; there are none of one that was not taken.
     """
 
     call_id: str
@@ -76,11 +79,12 @@ class CallResult:
     answered_by: Verdict | None = None
     message_left: bool = False
     recording_path: str | None = None
+    metrics: CallMetrics | None = None
 
     @property
-    def metrics(self) -> tuple[TurnMetrics, ...]:
-        """The records of the turns, under the name that other SDKs have for them."""
-        return self.turns
+    def cost(self) -> CostBreakdown:
+        """What the call cost, by the price list."""
+        return CostBreakdown() if self.metrics is None else self.metrics.cost
 
 
 class Call(TellsSpeechEdges):
@@ -99,6 +103,7 @@ class Call(TellsSpeechEdges):
         more_tools: MoreTools | None = None,
         screening: Screening | None = None,
         history: History | None = None,
+        metering: Metering | None = None,
     ) -> None:
         super().__init__()
         agent.require_pipeline()
@@ -114,6 +119,9 @@ class Call(TellsSpeechEdges):
         self._more_tools = more_tools
         self._screening = screening
         self._history = history or History(agent.max_history)
+        self._metering = metering or Metering()
+        self._house: House | None = None
+        self._started = trio.current_time()
         self._counts = HearingCounts()
         self._ended = trio.Event()
         self._draining = False
@@ -137,6 +145,13 @@ class Call(TellsSpeechEdges):
     def history(self) -> History:
         """The conversation so far."""
         return self._history
+
+    @property
+    def metrics(self) -> CallMetrics:
+        """The numbers of the call so far, its cost among them."""
+        if self._result is not None and self._result.metrics is not None:
+            return self._result.metrics
+        return self._measure(trio.current_time() - self._started, None)
 
     def listen(self, listener: Listener) -> None:
         """Has ``listener`` told of everything that happens from now on."""
@@ -266,7 +281,7 @@ class Call(TellsSpeechEdges):
 
     async def run(self, socket: MediaSocket, wire: MediaWire) -> CallResult:
         """Takes the call on an open media stream until it ends; a failure is a result, not an exception."""
-        started = trio.current_time()
+        self._started = trio.current_time()
         reason: EndReason = "error"
         fault: PatterError | None = None
         async with trio.open_nursery() as audience:
@@ -277,7 +292,7 @@ class Call(TellsSpeechEdges):
             recording = open_recording(self.agent.local_recording, self.info, wire)
             if recording is not None:
                 audience.start_soon(recording.run)
-            house = House(
+            self._house = house = House(
                 self.info,
                 self.agent,
                 socket,
@@ -302,7 +317,7 @@ class Call(TellsSpeechEdges):
                     reason = "drained"
                 if fault is None and reason == "error":
                     fault = _unexpected(sys.exception())
-                duration = trio.current_time() - started
+                duration = trio.current_time() - self._started
                 path = None
                 if recording is not None:
                     # The caller is not kept on the line by a disk.
@@ -315,6 +330,19 @@ class Call(TellsSpeechEdges):
                 await socket.aclose()
         assert self._result is not None
         return self._result
+
+    def _measure(self, seconds: float, error_code: str | None) -> CallMetrics:
+        turns = () if self._house is None else self._house.metrics
+        early = PreemptionCounts() if self._house is None else self._house.preemption_counts
+        return self._metering.metrics(
+            self.call_id,
+            turns,
+            seconds,
+            error_code=error_code,
+            hits=early.hits,
+            misses=early.misses,
+            wasted=early.wasted,
+        )
 
     def _finish(
         self,
@@ -347,6 +375,7 @@ class Call(TellsSpeechEdges):
             answered_by=verdict,
             message_left=self._screening is not None and self._screening.message_left,
             recording_path=recording_path,
+            metrics=self._measure(duration, str(fault.code) if fault else None),
         )
         _log.info("call %s ended: %s after %.1f s", self.call_id, reason, duration)
         self._report.tell(

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from .bus import EventBus, PatterEventType
+from .pricing import PRICES_AS_OF, shipped_prices
 
-__all__ = ["EventBus", "PatterEventType"]
+__all__ = ["PRICES_AS_OF", "EventBus", "PatterEventType", "shipped_prices"]
