@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 from ._call.agent import Agent
-from ._call.call import Call
+from ._call.call import Call, CallResult
 from ._callbacks import listeners_for
 from ._settings import SessionSettings
 from ._turns.call_metrics import Metering
@@ -16,6 +16,7 @@ from ._turns.prices import PriceBook
 from ._wall import wall_time
 from .events import CallInfo
 from .observability.pricing import shipped_prices
+from .observability.prometheus import Instruments
 
 __all__ = ["Lookout"]
 
@@ -25,6 +26,7 @@ class Lookout:
 
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
+        self.instruments = Instruments() if settings.metrics else None
         self._prices = PriceBook((*settings.pricing, *shipped_prices()))
 
     def metering(self, agent: Agent, live: Agent, info: CallInfo) -> Metering:
@@ -47,9 +49,18 @@ class Lookout:
         """While the block runs, whoever wants to know is told of this call."""
         for listener in listeners_for(self._settings, call):
             call.listen(listener)
+        if self.instruments is not None:
+            call.listen(self.instruments.note)
         with ExitStack() as stack:
             stack.enter_context(self._settings.events.following(call, call.history.transcript))
             yield
+
+    def note_end(self, result: CallResult) -> None:
+        """Takes in how a call ended, one that was not taken too."""
+        if self.instruments is not None:
+            self.instruments.note_end(
+                result.outcome, result.reason, result.error_code, result.counts, result.cost
+            )
 
 
 def _service(settings: Any, live: Any) -> Service | None:

@@ -68,7 +68,7 @@ class Session:
         self._streams = Streams(self._office, self._ticker, self._switchboard)
         self._dialler = Dialler(self._office, self._switchboard, self._streams)
         self._switchboard.on_recording = self._streams.tell_recording
-        self.app = build_app(self)
+        self.app = build_app(self, self.metrics_page if settings.metrics else None)
 
     # --- for the owner --------------------------------------------------------------------------------------
 
@@ -109,6 +109,20 @@ class Session:
             "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
             **self._entrance.health(),
         }
+
+    def metrics_page(self) -> str:
+        """What ``/metrics`` says, in the text format of Prometheus; empty without ``metrics=True``."""
+        instruments = self._office.lookout.instruments
+        if instruments is None:
+            return ""
+        late = self._ticker.late_max
+        return instruments.page(
+            {
+                "patter_calls": ("Calls that are up.", len(self.calls)),
+                "patter_calls_max": ("Calls that may be up at once.", self._settings.max_calls),
+                "patter_ticker_late_seconds_max": ("The longest that the 20 ms clock was ever late.", late),
+            }
+        )
 
     async def look_around(self) -> None:
         """Warns when the public address does not lead here, or calls to our number do not come to it."""

@@ -105,6 +105,8 @@ class SessionSettings:
         on_agent_speech_ended: called when the last one was heard, or the turn was cut.
         on_llm_token: called at the first token of a turn.
         on_audio_out: called when the first synthesised sound of a turn exists.
+        metrics: whether the port answers ``GET /metrics`` for Prometheus; nobody's name or number is on that
+            page, and whoever reaches the port can read it.
         pricing: prices that go before those of the list that comes with the package.
         events: whose subscribers are told of the calls; the number's own bus where it is left out.
 
@@ -140,6 +142,7 @@ class SessionSettings:
     on_agent_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
+    metrics: bool = attrs.field(default=False, validator=_flag)
     pricing: tuple[Price, ...] = attrs.field(default=(), converter=_tuple, validator=_prices)
     events: EventBus = attrs.field(factory=EventBus, validator=_bus)
 

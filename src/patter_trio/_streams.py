@@ -193,6 +193,7 @@ class Streams:
     async def report(self, line: Line, result: CallResult) -> None:
         """Records how a call ended: also one that is ended by the end of the session."""
         self.results.append(result)
+        self._office.lookout.note_end(result)
         if line.outgoing is not None:
             line.outgoing.end(result)
         if result.outcome == "failed":
