@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import attrs
 import trio
@@ -28,8 +29,8 @@ class Line:
     """One call: who talks to whom, which agent has it, and where it stands.
 
     ``key`` is unguessable and stands in every address that the carrier is given about this call. ``history``
-    is what was said in it before it was given to somebody else. ``released`` is set while no media stream of
-    the call runs.
+    is what was said in it before it was given to somebody else. ``trace`` are the headers that say which
+    trace the call belongs to. ``released`` is set while no media stream of the call runs.
     """
 
     info: CallInfo
@@ -38,6 +39,7 @@ class Line:
     key: str = attrs.field(factory=lambda: secrets.token_urlsafe(18), repr=False)
     call: Call | None = None
     history: History | None = None
+    trace: Mapping[str, str] = attrs.field(factory=dict[str, str])
     since: float = attrs.field(factory=trio.current_time)
     released: trio.Event = attrs.field(factory=trio.Event, repr=False)
 

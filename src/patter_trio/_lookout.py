@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ from ._wall import wall_time
 from .events import CallInfo
 from .observability.pricing import shipped_prices
 from .observability.prometheus import Instruments
+from .observability.tracing import open_tracing
 
 __all__ = ["Lookout"]
 
@@ -27,6 +28,7 @@ class Lookout:
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
         self.instruments = Instruments() if settings.metrics else None
+        self._tracing = open_tracing(settings.tracing)
         self._prices = PriceBook((*settings.pricing, *shipped_prices()))
 
     def metering(self, agent: Agent, live: Agent, info: CallInfo) -> Metering:
@@ -44,16 +46,28 @@ class Lookout:
         )
         return Metering(services, self._prices, wall_time())
 
+    def trace_headers(self) -> dict[str, str]:
+        """The trace of whoever places a call now, as headers; empty where nothing is traced."""
+        return {} if self._tracing is None else self._tracing.headers()
+
     @contextmanager
-    def watching(self, call: Call) -> Iterator[None]:
-        """While the block runs, whoever wants to know is told of this call."""
+    def watching(self, call: Call, trace: Mapping[str, str]) -> Iterator[None]:
+        """While the block runs, whoever wants to know is told of this call, which belongs to a trace."""
         for listener in listeners_for(self._settings, call):
             call.listen(listener)
         if self.instruments is not None:
             call.listen(self.instruments.note)
         with ExitStack() as stack:
             stack.enter_context(self._settings.events.following(call, call.history.transcript))
-            yield
+            if self._tracing is None:
+                yield
+                return
+            traced = stack.enter_context(self._tracing.tracing(call.info, call.services, trace))
+            call.listen(traced.note)
+            try:
+                yield
+            finally:
+                traced.metrics = call.metrics
 
     def note_end(self, result: CallResult) -> None:
         """Takes in how a call ended, one that was not taken too."""

@@ -17,6 +17,7 @@ from .abc import Carrier
 from .errors import PatterConfigError
 from .events import CallInfo
 from .observability import EventBus
+from .observability.tracing import check_tracing
 from .telephony import RecordingSaved
 from .tunnels import Tunnel
 from .tunnels._tunnel import as_tunnel
@@ -107,6 +108,8 @@ class SessionSettings:
         on_audio_out: called when the first synthesised sound of a turn exists.
         metrics: whether the port answers ``GET /metrics`` for Prometheus; nobody's name or number is on that
             page, and whoever reaches the port can read it.
+        tracing: ``True`` traces calls with the tracer provider of the process, a provider with that one;
+            ``None`` does where the variable ``PATTER_OTEL_ENABLED`` is 1.
         pricing: prices that go before those of the list that comes with the package.
         events: whose subscribers are told of the calls; the number's own bus where it is left out.
 
@@ -143,6 +146,7 @@ class SessionSettings:
     on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
     metrics: bool = attrs.field(default=False, validator=_flag)
+    tracing: Any = attrs.field(default=None, validator=check_tracing)
     pricing: tuple[Price, ...] = attrs.field(default=(), converter=_tuple, validator=_prices)
     events: EventBus = attrs.field(factory=EventBus, validator=_bus)
 

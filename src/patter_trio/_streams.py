@@ -94,7 +94,7 @@ class Streams:
             line.info = attrs.evolve(line.info, custom_params=parameters)
             call = await self._open_call(line)
             try:
-                with self._office.lookout.watching(call):
+                with self._office.lookout.watching(call, line.trace):
                     result = await self._run(line, call, socket, wire)
             finally:
                 del self.calls[line.info.call_id]

@@ -16,7 +16,7 @@ from .._actors.record import open_recording
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
 from .._turns.call_metrics import CallMetrics, Metering
-from .._turns.cost import CostBreakdown
+from .._turns.cost import CostBreakdown, Services
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
@@ -145,6 +145,11 @@ class Call(TellsSpeechEdges):
     def history(self) -> History:
         """The conversation so far."""
         return self._history
+
+    @property
+    def services(self) -> Services:
+        """What the call is made of, by name."""
+        return self._metering.services
 
     @property
     def metrics(self) -> CallMetrics:
