@@ -9,17 +9,23 @@ from typing import Any
 from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._callbacks import listeners_for
+from ._foreign import call_back
 from ._settings import SessionSettings
 from ._turns.call_metrics import Metering
 from ._turns.cost import Service, Services
 from ._turns.prices import PriceBook
 from ._wall import wall_time
 from .events import CallInfo
+from .observability.call_log import CallRecord, EventTape, masked, recorded_words
 from .observability.pricing import shipped_prices
 from .observability.prometheus import Instruments
 from .observability.tracing import open_tracing
 
 __all__ = ["Lookout"]
+
+
+# It holds nothing up but the end of the session.
+_CALL_LOG_SECONDS = 10.0
 
 
 class Lookout:
@@ -28,6 +34,7 @@ class Lookout:
     def __init__(self, settings: SessionSettings) -> None:
         self._settings = settings
         self.instruments = Instruments() if settings.metrics else None
+        self._tapes: dict[str, EventTape] = {}
         self._tracing = open_tracing(settings.tracing)
         self._prices = PriceBook((*settings.pricing, *shipped_prices()))
 
@@ -57,6 +64,9 @@ class Lookout:
             call.listen(listener)
         if self.instruments is not None:
             call.listen(self.instruments.note)
+        if self._settings.call_log is not None:
+            self._tapes[call.call_id] = tape = EventTape()
+            call.listen(tape.note)
         with ExitStack() as stack:
             stack.enter_context(self._settings.events.following(call, call.history.transcript))
             if self._tracing is None:
@@ -75,6 +85,38 @@ class Lookout:
             self.instruments.note_end(
                 result.outcome, result.reason, result.error_code, result.counts, result.cost
             )
+
+    async def keep(self, info: CallInfo, result: CallResult) -> None:
+        """Writes the record of a call that is over, where records are kept."""
+        log = self._settings.call_log
+        if log is not None:
+            record = self._record(info, result)
+            await call_back(log.write, record, name="the call log", deadline=_CALL_LOG_SECONDS)
+
+    def _record(self, info: CallInfo, result: CallResult) -> CallRecord:
+        tape = self._tapes.pop(result.call_id, None) or EventTape()
+        if not self._settings.call_log_numbers:
+            info = masked(info)
+        now = wall_time()
+        return CallRecord(
+            call_id=result.call_id,
+            direction=info.direction,
+            caller=info.caller,
+            callee=info.callee,
+            telephony_provider=info.telephony_provider,
+            started_at=now - result.duration_seconds,
+            ended_at=now,
+            duration_seconds=result.duration_seconds,
+            outcome=result.outcome,
+            reason=result.reason,
+            error_code=result.error_code,
+            transcript=recorded_words(result.history),
+            events=tuple(tape.events),
+            events_dropped=tape.dropped + result.counts.get("events_dropped", 0),
+            metrics=result.metrics,
+            counts=dict(result.counts),
+            recording_path=result.recording_path,
+        )
 
 
 def _service(settings: Any, live: Any) -> Service | None:

@@ -17,6 +17,7 @@ from .abc import Carrier
 from .errors import PatterConfigError
 from .events import CallInfo
 from .observability import EventBus
+from .observability.call_log import CallLog, check_call_log
 from .observability.tracing import check_tracing
 from .telephony import RecordingSaved
 from .tunnels import Tunnel
@@ -108,6 +109,8 @@ class SessionSettings:
         on_audio_out: called when the first synthesised sound of a turn exists.
         metrics: whether the port answers ``GET /metrics`` for Prometheus; nobody's name or number is on that
             page, and whoever reaches the port can read it.
+        call_log: where a record of each call is written when it is over.
+        call_log_numbers: whether records hold the numbers of people whole; they are masked otherwise.
         tracing: ``True`` traces calls with the tracer provider of the process, a provider with that one;
             ``None`` does where the variable ``PATTER_OTEL_ENABLED`` is 1.
         pricing: prices that go before those of the list that comes with the package.
@@ -146,6 +149,8 @@ class SessionSettings:
     on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
     metrics: bool = attrs.field(default=False, validator=_flag)
+    call_log: CallLog | None = attrs.field(default=None, validator=check_call_log)
+    call_log_numbers: bool = attrs.field(default=False, validator=_flag)
     tracing: Any = attrs.field(default=None, validator=check_tracing)
     pricing: tuple[Price, ...] = attrs.field(default=(), converter=_tuple, validator=_prices)
     events: EventBus = attrs.field(factory=EventBus, validator=_bus)

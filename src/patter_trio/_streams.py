@@ -200,14 +200,19 @@ class Streams:
             self._office.counts.failed += 1
         else:
             self._office.counts.completed += 1
-        on_call_end = self._office.settings.on_call_end
-        if on_call_end is None:
-            return
         cancelled = trio.current_effective_deadline() == float("-inf")
-        seconds = _CALL_END_CANCELLED_SECONDS if cancelled else _CALL_END_SECONDS
-        with trio.CancelScope(shield=cancelled):
+        with trio.CancelScope(shield=cancelled) as last:
+            if cancelled:
+                last.deadline = trio.current_time() + _CALL_END_CANCELLED_SECONDS
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._office.lookout.keep, line.info, result)
+                nursery.start_soon(self._tell_end, line, result)
+
+    async def _tell_end(self, line: Line, result: CallResult) -> None:
+        on_call_end = self._office.settings.on_call_end
+        if on_call_end is not None:
             payload = call_end_payload(line.info, result)
-            await call_back(on_call_end, payload, name="on_call_end", deadline=seconds)
+            await call_back(on_call_end, payload, name="on_call_end", deadline=_CALL_END_SECONDS)
 
 
 def _mcp_tools(
