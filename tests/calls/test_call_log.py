@@ -155,10 +155,16 @@ def test_records_are_lines_of_json_that_only_the_owner_reads(tmp_path: Path) -> 
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
-def test_a_call_writes_its_line_and_the_session_waits_for_it(tmp_path: Path) -> None:
-    path = tmp_path / "calls.jsonl"
-    ring(agent(), GREETED.hangs_up(), call_log=JsonLinesCallLog(path))
-    assert json.loads(path.read_text(encoding="utf-8"))["outcome"] == "answered"
+def test_the_session_waits_for_a_log_that_is_slow() -> None:
+    written: list[float] = []
+
+    class Slow:
+        async def write(self, record: CallRecord) -> None:
+            await trio.sleep(5.0)
+            written.append(record.duration_seconds)
+
+    rung = ring(agent(), GREETED.hangs_up(), call_log=Slow())
+    assert written == [rung.result.duration_seconds]
 
 
 def test_a_log_that_keeps_nothing_is_refused() -> None:
