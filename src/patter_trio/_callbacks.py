@@ -5,19 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import attrs
+
 from ._actors.observe import Listener
+from ._call.agent import Agent
 from ._call.call import Call, CallResult
 from ._call.speech_edges import SPEECH_EDGES, speech_payload
 from ._foreign import call_back
 from ._settings import Callback, SessionSettings
 from ._turns.latency import TurnMetrics
 from ._wall import wall_time
-from .events import CallAccepted, CallEvent, CallInfo, TranscriptHeard, TurnEnded
+from .errors import PatterConfigError
+from .events import CallEvent, CallInfo, TranscriptHeard, TurnEnded
 
-__all__ = ["call_end_payload", "listeners_for"]
+__all__ = ["call_end_payload", "call_start_payload", "listeners_for", "overridden"]
 
 # Less than a listener has, so that a callback that hangs is named and not its neighbours.
 _CALLBACK_SECONDS = 4.5
+
+# Opened once for all calls, or already in use when a call begins.
+_OF_THE_SESSION = frozenset(
+    {
+        *("stt", "llm", "tts", "vad", "on_message", "hedge_llm", "turn_detector", "audio_filter"),
+        *("tools", "tool_executor", "tool_webhooks", "builtin_tools", "consult", "mcp_servers", "handoffs"),
+        *("hooks", "compaction", "prewarm", "prewarm_first_message", "handoff_description"),
+        *("max_history", "transfer_failed_message"),
+    }
+)
 
 _Payload = Callable[[Call, Any], dict[str, Any] | None]
 
@@ -49,18 +63,6 @@ def _listener(call: Call, wanted: Mapping[type[CallEvent], tuple[str, Callback, 
     return listener
 
 
-def _call_start(call: Call, event: CallAccepted) -> dict[str, Any]:
-    info = event.info
-    return {
-        "call_id": info.call_id,
-        "caller": info.caller,
-        "callee": info.callee,
-        "direction": info.direction,
-        "custom_params": dict(info.custom_params),
-        "telephony_provider": info.telephony_provider,
-    }
-
-
 def _transcript(call: Call, event: TranscriptHeard) -> dict[str, Any] | None:
     if not event.is_final:
         return None
@@ -87,11 +89,43 @@ def _edge(call: Call, event: CallEvent) -> dict[str, Any] | None:
 
 
 _TOLD: tuple[tuple[type[CallEvent], str, _Payload], ...] = (
-    (CallAccepted, "on_call_start", _call_start),
     (TranscriptHeard, "on_transcript", _transcript),
     (TurnEnded, "on_metrics", _metrics),
     *((kind, name, _edge) for name, kind in SPEECH_EDGES.items()),
 )
+
+
+def call_start_payload(info: CallInfo) -> dict[str, Any]:
+    """What ``on_call_start`` receives."""
+    return {
+        "call_id": info.call_id,
+        "caller": info.caller,
+        "callee": info.callee,
+        "direction": info.direction,
+        "custom_params": dict(info.custom_params),
+        "telephony_provider": info.telephony_provider,
+    }
+
+
+def overridden(agent: Agent, settings: Mapping[str, Any]) -> Agent:
+    """The agent of one call, with the settings that ``on_call_start`` has returned for it.
+
+    ``variables`` are put over the agent's own.
+
+    Raises:
+        PatterConfigError: a setting is unknown, wrong, or shared by all calls of the session.
+    """
+    names = {field.name for field in attrs.fields(Agent)} - _OF_THE_SESSION
+    wrong = sorted(str(name) for name in settings if name not in names)
+    if wrong:
+        raise PatterConfigError(
+            f"on_call_start cannot set {', '.join(wrong)} for one call",
+            hint="on_call= chooses between whole agents",
+        )
+    changed = dict(settings)
+    if "variables" in changed and isinstance(changed["variables"], Mapping):
+        changed["variables"] = {**agent.variables, **changed["variables"]}
+    return attrs.evolve(agent, **changed)
 
 
 def call_end_payload(info: CallInfo, result: CallResult) -> dict[str, Any]:

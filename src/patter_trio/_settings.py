@@ -95,7 +95,8 @@ class SessionSettings:
         recording: whether the carrier records every call, from the moment its stream is up.
         on_recording: called with a :class:`~patter_trio.telephony.RecordingSaved` when a recording is ready.
         on_machine_detection: called with a :class:`MachineDetectionResult` when it is known who picked up.
-        on_call_start: called when a call connects.
+        on_call_start: called when a call connects; a dict that it returns within a second overrides settings
+            of the agent for this call, such as ``first_message`` or ``variables``.
         on_call_end: called after a call, with its transcript and result.
         on_transcript: called with each utterance of either side.
         on_metrics: called with the record of each turn, interrupted ones included.
