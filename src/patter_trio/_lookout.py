@@ -60,6 +60,16 @@ class Lookout:
     @contextmanager
     def watching(self, call: Call, trace: Mapping[str, str]) -> Iterator[None]:
         """While the block runs, whoever wants to know is told of this call, which belongs to a trace."""
+        try:
+            with self._attached(call, trace):
+                yield
+        finally:
+            if call.result is None:
+                # It was ended before it began, and leaves no record.
+                self._tapes.pop(call.call_id, None)
+
+    @contextmanager
+    def _attached(self, call: Call, trace: Mapping[str, str]) -> Iterator[None]:
         for listener in listeners_for(self._settings, call):
             call.listen(listener)
         if self.instruments is not None:

@@ -166,9 +166,6 @@ class Streams:
         )
         self.calls[line.info.call_id] = line.call = call
         self._office.counts.answered += 1
-        if outgoing is not None:
-            outgoing.call = call
-            outgoing.wake()
         return call
 
     async def _run(self, line: Line, call: Call, socket: MediaSocket, wire: MediaWire) -> CallResult:
@@ -177,6 +174,9 @@ class Streams:
                 nursery.start_soon(self._record, call)
             if self._office.settings.on_call_start is not None:
                 await nursery.start(self._tell_start, call)
+            if line.outgoing is not None:
+                line.outgoing.call = call
+                line.outgoing.wake()
             result = await call.run(socket, wire)
             nursery.cancel_scope.cancel()
         return result
