@@ -24,7 +24,7 @@ CLASSES: Mapping[str, type[Any]] = {
 
 # What the class's docstring leaves to the page on callbacks.
 CALLBACKS = {
-    "on_call_start": "called with the call's facts when its media stream is up",
+    "on_call_start": "called with the call's facts when its media stream is up; may return settings for it",
     "on_call_end": "called with the transcript and the `CallResult` when a call is over",
     "on_transcript": "called with each final text of either side; the agent's is what was heard",
     "on_metrics": "called with the `TurnMetrics` of each turn, interrupted ones included",

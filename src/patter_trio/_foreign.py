@@ -77,13 +77,24 @@ def takes_call_id(provider: LLMProvider) -> bool:
 
 
 async def call_back(
-    function: Callable[..., Awaitable[Any] | Any], *args: Any, name: str, deadline: float
+    function: Callable[..., Awaitable[Any] | Any],
+    *args: Any,
+    name: str,
+    deadline: float,
+    complained: set[str] | None = None,
 ) -> Any:
-    """Runs a user's callback, sync or async, for at most ``deadline`` seconds; ``None`` if it failed."""
+    """Runs a user's callback, sync or async, for at most ``deadline`` seconds; ``None`` if it failed.
+
+    A failure is logged as a warning; where there is a set of names that were ``complained`` about, only the
+    first one of each name is.
+    """
     try:
         with foreign(ProviderError, name), trio.fail_after(deadline):
             result = function(*args)
             return await result if inspect.isawaitable(result) else result
     except ProviderError as error:
-        _log.warning("%s", error, exc_info=error.__cause__)
+        known = complained is not None and name in complained
+        if complained is not None:
+            complained.add(name)
+        _log.log(logging.DEBUG if known else logging.WARNING, "%s", error, exc_info=error.__cause__)
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import OrderedDict
+from collections.abc import Mapping
 
 import attrs
 import trio
@@ -30,8 +31,8 @@ class Line:
 
     ``key`` is unguessable and stands in every address that the carrier is given about this call. ``history``
     is what was said in it before it was given to somebody else. ``reply`` is what the carrier
-    was told when it offered this call, for when it asks again. ``released`` is set while no media stream of
-    the call runs.
+    was told when it offered this call, for when it asks again. ``trace`` are the headers that say which
+    trace the call belongs to. ``released`` is set while no media stream of the call runs.
     """
 
     info: CallInfo
@@ -41,6 +42,7 @@ class Line:
     call: Call | None = None
     reply: WebhookReply | None = None
     history: History | None = None
+    trace: Mapping[str, str] = attrs.field(factory=dict[str, str])
     since: float = attrs.field(factory=trio.current_time)
     released: trio.Event = attrs.field(factory=trio.Event, repr=False)
 

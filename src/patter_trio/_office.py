@@ -6,6 +6,7 @@ import attrs
 
 from ._call.agent import Agent
 from ._lines import Lines
+from ._lookout import Lookout
 from ._providers import Providers
 from ._server.admission import Admission
 from ._settings import SessionCounts, SessionSettings
@@ -25,3 +26,6 @@ class Office:
     lines: Lines = attrs.field(factory=Lines)
     counts: SessionCounts = attrs.field(factory=SessionCounts)
     live: LiveCarrier | None = None
+    lookout: Lookout = attrs.field(
+        default=attrs.Factory(lambda office: Lookout(office.settings), takes_self=True)
+    )

@@ -15,11 +15,13 @@ import attrs
 import trio
 
 from ._call.agent import Agent
+from ._call.speech_edges import SPEECH_EDGES, SpeechEventCallback
 from ._session import Session, open_session
 from ._settings import SessionSettings, check_one_way, normalise_webhook_url
 from .abc import Carrier
 from .errors import MissingExtraError, PatterConfigError
 from .llm import OpenAILLM
+from .observability import EventBus
 from .tools import MCPServer
 from .tunnels import Tunnel
 from .tunnels._tunnel import as_tunnel
@@ -44,6 +46,9 @@ class Patter:
         webhook_url: the public base URL under which the carrier reaches us.
         tunnel: what makes a public address of its own instead: ``True`` for ``CloudflareTunnel()``, or a
             tunnel of :mod:`patter_trio.tunnels`. A session may have another one.
+
+    The seven speech-edge callbacks (``on_user_speech_started`` …) are attributes that may be assigned
+    before a session begins; they are told of all its calls.
 
     Raises:
         PatterConfigError: the number or the URL cannot be right, or there are two ways to reach us.
@@ -70,6 +75,22 @@ class Patter:
         self._webhook_url = normalise_webhook_url(webhook_url)
         self._tunnel = as_tunnel(tunnel)
         check_one_way(self._webhook_url, self._tunnel)
+        self.events = EventBus()
+        self.on_user_speech_started: SpeechEventCallback | None = None
+        self.on_user_speech_ended: SpeechEventCallback | None = None
+        self.on_user_speech_eos: SpeechEventCallback | None = None
+        self.on_agent_speech_started: SpeechEventCallback | None = None
+        self.on_agent_speech_ended: SpeechEventCallback | None = None
+        self.on_llm_token: SpeechEventCallback | None = None
+        self.on_audio_out: SpeechEventCallback | None = None
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # A callback under a name that nothing calls would be silent for ever.
+        if name.startswith("on_") and name not in SPEECH_EDGES:
+            raise PatterConfigError(
+                f"{name} is no speech-edge callback", hint=f"one of {', '.join(SPEECH_EDGES)}"
+            )
+        super().__setattr__(name, value)
 
     def agent(self, system_prompt: str = "", **settings: Any) -> Agent:
         """An :class:`Agent`; its settings are listed there. ``vad`` defaults to Silero where it is installed.
@@ -108,6 +129,9 @@ class Patter:
             agent = attrs.evolve(agent, **ours)
         agent = _with_a_model(agent)
         options.setdefault("tunnel", self._tunnel)
+        options.setdefault("events", self.events)
+        for name in SPEECH_EDGES:
+            options.setdefault(name, getattr(self, name))
         options.setdefault("host", os.environ.get("PATTER_BIND_HOST", "127.0.0.1"))
         settings = SessionSettings(
             carrier=self._carrier, phone_number=self._phone_number, webhook_url=self._webhook_url, **options

@@ -34,6 +34,7 @@ from .errors import (
     PatterConfigError,
     PatterConnectionError,
 )
+from .observability import EventBus
 from .telephony import RecordingSaved, WebhookReply
 
 __all__ = ["Session", "open_session"]
@@ -68,7 +69,7 @@ class Session:
         self._streams = Streams(self._office, self._ticker, self._switchboard)
         self._dialler = Dialler(self._office, self._switchboard, self._streams)
         self._switchboard.on_recording = self._streams.tell_recording
-        self.app = build_app(self)
+        self.app = build_app(self, self.metrics_page if settings.metrics else None)
 
     # --- for the owner --------------------------------------------------------------------------------------
 
@@ -88,6 +89,11 @@ class Session:
         return self._streams.recordings
 
     @property
+    def events(self) -> EventBus:
+        """Where to subscribe to single kinds of events of all calls."""
+        return self._settings.events
+
+    @property
     def url(self) -> str:
         """The base URL that carriers use."""
         return self._base
@@ -104,6 +110,20 @@ class Session:
             "ticker_late_ms": round(self._ticker.late_max * 1000, 1),
             **self._entrance.health(),
         }
+
+    def metrics_page(self) -> str:
+        """What ``/metrics`` says, in the text format of Prometheus; empty without ``metrics=True``."""
+        instruments = self._office.lookout.instruments
+        if instruments is None:
+            return ""
+        late = self._ticker.late_max
+        return instruments.page(
+            {
+                "patter_calls": ("Calls that are up.", len(self.calls)),
+                "patter_calls_max": ("Calls that may be up at once.", self._settings.max_calls),
+                "patter_ticker_late_seconds_max": ("The longest that the 20 ms clock was ever late.", late),
+            }
+        )
 
     async def look_around(self) -> None:
         """Warns when the public address does not lead here, or calls to our number do not come to it."""

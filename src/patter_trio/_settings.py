@@ -12,9 +12,13 @@ from attrs import Attribute
 from ._actors.observe import Listener
 from ._call.checks import function_or_none, number, text
 from ._server.limits import PortLimits
+from ._turns.prices import Price
 from .abc import Carrier
 from .errors import PatterConfigError
 from .events import CallInfo
+from .observability import EventBus
+from .observability.call_log import CallLog, check_call_log
+from .observability.tracing import check_tracing
 from .telephony import RecordingSaved
 from .tunnels import Tunnel
 from .tunnels._tunnel import as_tunnel
@@ -51,6 +55,20 @@ def _limits(_: Any, attribute: Attribute[Any], value: Any) -> None:
         raise PatterConfigError(f"limits={value!r} must be PortLimits(…)")
 
 
+def _tuple(given: Any) -> Any:
+    return tuple(given) if isinstance(given, list | tuple) else given
+
+
+def _prices(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, tuple) or not all(isinstance(price, Price) for price in value):
+        raise PatterConfigError(f"pricing={value!r} is no list of prices", hint="pricing=[Price(…)]")
+
+
+def _bus(_: Any, attribute: Attribute[Any], value: Any) -> None:
+    if not isinstance(value, EventBus):
+        raise PatterConfigError(f"events={value!r} is no EventBus", hint="leave it out, or pass EventBus()")
+
+
 @attrs.frozen(kw_only=True)
 class SessionSettings:
     """Where a session listens and what it may carry.
@@ -77,11 +95,27 @@ class SessionSettings:
         recording: whether the carrier records every call, from the moment its stream is up.
         on_recording: called with a :class:`~patter_trio.telephony.RecordingSaved` when a recording is ready.
         on_machine_detection: called with a :class:`MachineDetectionResult` when it is known who picked up.
-        on_call_start: called when a call connects.
+        on_call_start: called when a call connects; a dict that it returns within a second overrides settings
+            of the agent for this call, such as ``first_message`` or ``variables``.
         on_call_end: called after a call, with its transcript and result.
         on_transcript: called with each utterance of either side.
         on_metrics: called with the record of each turn, interrupted ones included.
         on_event: called with every :class:`patter_trio.events.CallEvent` of every call.
+        on_user_speech_started: called when the detector begins to hear a caller.
+        on_user_speech_ended: called when it stops hearing them; they may go on.
+        on_user_speech_eos: called when they have finished, as far as the call is concerned.
+        on_agent_speech_started: called when the first frame of a turn goes out.
+        on_agent_speech_ended: called when the last one was heard, or the turn was cut.
+        on_llm_token: called at the first token of a turn.
+        on_audio_out: called when the first synthesised sound of a turn exists.
+        metrics: whether the port answers ``GET /metrics`` for Prometheus; nobody's name or number is on that
+            page, and whoever reaches the port can read it.
+        call_log: where a record of each call is written when it is over.
+        call_log_numbers: whether records hold the numbers of people whole; they are masked otherwise.
+        tracing: ``True`` traces calls with the tracer provider of the process, a provider with that one;
+            ``None`` does where the variable ``PATTER_OTEL_ENABLED`` is 1.
+        pricing: prices that go before those of the list that comes with the package.
+        events: whose subscribers are told of the calls; the number's own bus where it is left out.
 
     Raises:
         PatterConfigError: a value is of the wrong kind or out of range.
@@ -108,6 +142,19 @@ class SessionSettings:
     on_transcript: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_metrics: Callback | None = attrs.field(default=None, validator=function_or_none)
     on_event: Listener | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_started: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_user_speech_eos: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_agent_speech_started: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_agent_speech_ended: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_llm_token: Callback | None = attrs.field(default=None, validator=function_or_none)
+    on_audio_out: Callback | None = attrs.field(default=None, validator=function_or_none)
+    metrics: bool = attrs.field(default=False, validator=_flag)
+    call_log: CallLog | None = attrs.field(default=None, validator=check_call_log)
+    call_log_numbers: bool = attrs.field(default=False, validator=_flag)
+    tracing: Any = attrs.field(default=None, validator=check_tracing)
+    pricing: tuple[Price, ...] = attrs.field(default=(), converter=_tuple, validator=_prices)
+    events: EventBus = attrs.field(factory=EventBus, validator=_bus)
 
     def __attrs_post_init__(self) -> None:
         check_one_way(self.webhook_url, self.tunnel)

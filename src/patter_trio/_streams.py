@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Any
 
 import attrs
 import trio
@@ -14,7 +15,7 @@ import trio
 from ._actors.observe import WallClock
 from ._actors.ticker import Ticker
 from ._call.call import Call, CallResult
-from ._callbacks import call_end_payload, listeners_for
+from ._callbacks import call_end_payload, call_start_payload, overridden
 from ._foreign import call_back
 from ._lines import Line
 from ._office import Office
@@ -22,7 +23,7 @@ from ._server.house import UpgradeRequest
 from ._switchboard import Switchboard
 from ._wall import wall_time
 from .abc import MediaSocket, MediaWire, OutlivesStreams, WebhookRequest
-from .errors import PatterError, RemoteProtocolError, SignatureError
+from .errors import PatterConfigError, PatterError, RemoteProtocolError, SignatureError
 from .events import StreamStarted
 from .telephony import RecordingSaved
 from .tools import MCPServer, Tool, open_mcp_tools
@@ -40,6 +41,10 @@ _RESULTS = 1000
 # Somebody else has hung up, or has the call.
 _OVER_AT_THE_CARRIER = ("caller_hung_up", "transferred")
 _HANG_UP_SECONDS = 5.0
+
+# The caller listens to silence meanwhile: a callback that takes longer changes nothing any more.
+_SETTINGS_SECONDS = 1.0
+_CALL_START_SECONDS = 5.0
 
 # A callback after the end of a call may talk to a slow CRM; it holds nothing up.
 _CALL_END_SECONDS = 30.0
@@ -98,11 +103,8 @@ class Streams:
             line.info = attrs.evolve(line.info, custom_params=parameters)
             call = await self._open_call(line)
             try:
-                async with trio.open_nursery() as nursery:
-                    if self._office.settings.recording and line.history is None:
-                        nursery.start_soon(self._record, call)
-                    result = await call.run(socket, wire)
-                    nursery.cancel_scope.cancel()
+                with self._office.lookout.watching(call, line.trace):
+                    result = await self._run(line, call, socket, wire)
             finally:
                 del self.calls[line.info.call_id]
                 result = call.result
@@ -165,14 +167,10 @@ class Streams:
             more_tools=partial(_mcp_tools, agent.mcp_servers) if agent.mcp_servers else None,
             screening=None if outgoing is None else outgoing.screening,
             history=line.history,
+            metering=self._office.lookout.metering(agent, live, line.info),
         )
-        for listener in listeners_for(self._office.settings, call):
-            call.listen(listener)
         self.calls[line.info.call_id] = line.call = call
         self._office.counts.answered += 1
-        if outgoing is not None:
-            outgoing.call = call
-            outgoing.wake()
         return call
 
     async def _hang_up(self, line: Line, result: CallResult) -> None:
@@ -185,6 +183,45 @@ class Streams:
                 await live.hang_up(line.info.call_id)
             except PatterError as error:
                 _log.error("call %s cannot be hung up: %s", line.info.call_id, error)
+
+    async def _run(self, line: Line, call: Call, socket: MediaSocket, wire: MediaWire) -> CallResult:
+        async with trio.open_nursery() as nursery:
+            if self._office.settings.recording and line.history is None:
+                nursery.start_soon(self._record, call)
+            if self._office.settings.on_call_start is not None:
+                await nursery.start(self._tell_start, call)
+            if line.outgoing is not None:
+                line.outgoing.call = call
+                line.outgoing.wake()
+            result = await call.run(socket, wire)
+            nursery.cancel_scope.cancel()
+        return result
+
+    async def _tell_start(
+        self, call: Call, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """Has the user's callback change the settings of a call, which waits for that a moment."""
+        on_call_start = self._office.settings.on_call_start
+        assert on_call_start is not None
+        answered = trio.Event()
+        answers: list[Any] = []
+
+        async def ask() -> None:
+            payload = call_start_payload(call.info)
+            answers.append(
+                await call_back(on_call_start, payload, name="on_call_start", deadline=_CALL_START_SECONDS)
+            )
+            answered.set()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(ask)
+            with trio.move_on_after(_SETTINGS_SECONDS) as waiting:
+                await answered.wait()
+            if not waiting.cancelled_caught and isinstance(answers[0], Mapping):
+                _override(call, answers[0])
+            task_status.started()
+        if waiting.cancelled_caught and answers[0] is not None:
+            _log.warning("call %s: the settings of on_call_start came too late", call.call_id)
 
     async def _record(self, call: Call) -> None:
         """Has the carrier record a call, which does not wait for that."""
@@ -205,20 +242,33 @@ class Streams:
     async def report(self, line: Line, result: CallResult) -> None:
         """Records how a call ended: also one that is ended by the end of the session."""
         self.results.append(result)
+        self._office.lookout.note_end(result)
         if line.outgoing is not None:
             line.outgoing.end(result)
         if result.outcome == "failed":
             self._office.counts.failed += 1
         else:
             self._office.counts.completed += 1
-        on_call_end = self._office.settings.on_call_end
-        if on_call_end is None:
-            return
         cancelled = trio.current_effective_deadline() == float("-inf")
-        seconds = _CALL_END_CANCELLED_SECONDS if cancelled else _CALL_END_SECONDS
-        with trio.CancelScope(shield=cancelled):
+        with trio.CancelScope(shield=cancelled) as last:
+            if cancelled:
+                last.deadline = trio.current_time() + _CALL_END_CANCELLED_SECONDS
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self._office.lookout.keep, line.info, result)
+                nursery.start_soon(self._tell_end, line, result)
+
+    async def _tell_end(self, line: Line, result: CallResult) -> None:
+        on_call_end = self._office.settings.on_call_end
+        if on_call_end is not None:
             payload = call_end_payload(line.info, result)
-            await call_back(on_call_end, payload, name="on_call_end", deadline=seconds)
+            await call_back(on_call_end, payload, name="on_call_end", deadline=_CALL_END_SECONDS)
+
+
+def _override(call: Call, settings: Mapping[str, Any]) -> None:
+    try:
+        call.agent = overridden(call.agent, settings)
+    except PatterConfigError as error:
+        _log.error("call %s goes on with its agent's own settings: %s", call.call_id, error)
 
 
 def _mcp_tools(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 from urllib.parse import parse_qs, urlsplit
 
@@ -17,6 +17,7 @@ from ._outgoing import MachineDetectionResult
 from .abc import FollowsUp, LiveCarrier, ServesDocuments, WebhookRequest
 from .errors import CapacityError, PatterError, RemoteProtocolError, SignatureError
 from .events import CallInfo
+from .observability.tracing import TRACE_HEADERS
 from .telephony import (
     CallAnswered,
     CallOffered,
@@ -104,7 +105,7 @@ class Switchboard:
         if notice is None:
             return _HEARD
         keys = parse_qs(urlsplit(request.url).query).get("call", [""])
-        return await self._act(live, notice, keys[0])
+        return await self._act(live, notice, keys[0], request.headers)
 
     async def _follow_up(self, live: FollowsUp, what: str, request: WebhookRequest) -> None:
         try:
@@ -112,11 +113,13 @@ class Switchboard:
         except PatterError as error:
             _log.error("what a webhook made due could not be done: %s", error)
 
-    async def _act(self, live: LiveCarrier, notice: Notice, key: str) -> WebhookReply:
+    async def _act(
+        self, live: LiveCarrier, notice: Notice, key: str, headers: Mapping[str, str]
+    ) -> WebhookReply:
         line = self._office.lines.find(key, notice.call_id)
         match notice:
             case CallOffered():
-                return await self._offered(live, notice.info, line)
+                return await self._offered(live, notice.info, line, headers)
             case RecordingSaved():
                 if line is not None and self.on_recording is not None:
                     self._home.background(self.on_recording, line, notice)
@@ -129,7 +132,9 @@ class Switchboard:
 
     # --- calls that are offered -----------------------------------------------------------------------------
 
-    async def _offered(self, live: LiveCarrier, info: CallInfo, line: Line | None) -> WebhookReply:
+    async def _offered(
+        self, live: LiveCarrier, info: CallInfo, line: Line | None, headers: Mapping[str, str]
+    ) -> WebhookReply:
         if line is not None and line.outgoing is not None:
             # One of ours was picked up, and the carrier asks what to do with it.
             return await self._connect(live, line, line.info)
@@ -142,7 +147,8 @@ class Switchboard:
             routed = await self._route(info)
             if isinstance(routed, Refusal):
                 return await self._refuse(live, info, routed)
-            line = self._office.lines.add(Line(info, routed))
+            trace = {name: headers[name] for name in TRACE_HEADERS if name in headers}
+            line = self._office.lines.add(Line(info, routed, trace=trace))
         return await self._connect(live, line, info)
 
     async def _route(self, info: CallInfo) -> Agent | Refusal:

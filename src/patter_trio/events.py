@@ -37,6 +37,7 @@ __all__ = [
     "HearingItem",
     "HoldChanged",
     "LLMChunk",
+    "LlmText",
     "LlmToken",
     "MarkPlayed",
     "Message",
@@ -51,6 +52,7 @@ __all__ = [
     "ToolStarted",
     "Transcript",
     "TranscriptHeard",
+    "TtsSound",
     "TurnEnded",
     "TurnFailed",
     "TurnWindow",
@@ -419,6 +421,29 @@ class AudioOut(CallEvent):
 
     turn_idx: int
     tts_provider: str
+
+
+@attrs.frozen(kw_only=True)
+class LlmText(CallEvent):
+    """A piece of what the model writes. Told only while somebody is subscribed to ``LLM_CHUNK``."""
+
+    name: ClassVar[str] = "llm_text"
+
+    turn_idx: int
+    text: str
+
+
+@attrs.frozen(kw_only=True)
+class TtsSound(CallEvent):
+    """A piece of sound came from the voice, ``size`` bytes in its own format.
+
+    Told only while somebody is subscribed to ``TTS_CHUNK``.
+    """
+
+    name: ClassVar[str] = "tts_sound"
+
+    turn_idx: int
+    size: int
 
 
 @attrs.frozen(kw_only=True)

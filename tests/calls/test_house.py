@@ -490,7 +490,7 @@ def test_a_callback_that_raises_or_hangs_is_logged_and_never_felt(caplog: pytest
     plain = ring(agent(), caller)
     with caplog.at_level(logging.WARNING):
         bothered = ring(
-            agent(), caller, on_call_start=hang, on_transcript=fail, on_metrics=hang, on_call_end=fail
+            agent(), caller, on_call_start=fail, on_transcript=fail, on_metrics=hang, on_call_end=fail
         )
     assert bothered.outcome.log == plain.outcome.log, "not a frame is later"
     assert "a bug of the user" in caplog.text

@@ -113,7 +113,8 @@ def test_a_person_is_greeted_when_the_carrier_knows_them_and_their_hello_is_reme
         assert result.answered_by == "human"
         assert [entry.text for entry in result.history] == ["hello", "Hello, this is the desk."]
         assert result.duration_seconds > 2
-        assert result.metrics == result.turns
+        assert result.metrics is not None
+        assert result.metrics.turns == result.turns
 
     exchange = house(body, person(GOODBYE, verdict=2.0))
     (span,) = exchange.calls[0].ear.agent_speech
@@ -222,7 +223,7 @@ def test_a_call_that_nobody_takes(ended_as: str, outcome: str) -> None:
         assert session.counts.prewarmed_in_vain == 1
 
     house(body, over(ended_as), on_call_end=ends.append)
-    assert [end["metrics"].outcome for end in ends] == [outcome]
+    assert [(end["result"].outcome, end["metrics"]) for end in ends] == [(outcome, None)]
 
 
 def test_a_call_that_is_over_in_the_ordinary_way_and_was_never_answered() -> None:

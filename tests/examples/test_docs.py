@@ -14,6 +14,8 @@ import pytest
 from _pytest.mark import ParameterSet
 
 from patter_trio import CallResult, Patter, TurnMetrics, Twilio
+from patter_trio._turns.call_metrics import CallMetrics
+from patter_trio._turns.cost import CostBreakdown
 from patter_trio.events import CallEvent
 from patter_trio.testing import (
     Caller,
@@ -117,7 +119,9 @@ def test_callbacks_receive_what_the_table_says() -> None:
         assert all(set(payload) == documented for payload in received[name]), name
     assert [payload["role"] for payload in received["on_transcript"]] == ["user", "assistant"]
     assert isinstance(received["on_metrics"][0]["turn"], TurnMetrics)
-    assert isinstance(received["on_call_end"][0]["metrics"], CallResult)
+    assert isinstance(received["on_call_end"][0]["metrics"], CallMetrics)
+    assert isinstance(received["on_call_end"][0]["result"], CallResult)
+    assert isinstance(received["on_metrics"][0]["cost_so_far"], CostBreakdown)
     assert {event.call_id for event in events} == {received["on_call_start"][0]["call_id"]}
 
 

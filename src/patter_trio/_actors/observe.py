@@ -22,11 +22,13 @@ from ..events import (
     FloorHeld,
     FloorReleased,
     FloorTaken,
+    LlmText,
     LlmToken,
     Role,
     ToolFinished,
     ToolStarted,
     TranscriptHeard,
+    TtsSound,
     TurnEnded,
     TurnFailed,
     TurnKind,
@@ -74,6 +76,7 @@ class Reporter:
         self.user_state: UserState = "listening"
         self.agent_state: AgentState = "initializing"
         self.turn_idx = 0
+        self.wants_chunks = False
 
     @property
     def dropped(self) -> int:
@@ -141,6 +144,14 @@ class Reporter:
     def first_audio(self, turn: int, provider: str) -> None:
         """The first synthesised sound of the turn."""
         self.tell(AudioOut, turn_idx=turn, tts_provider=provider)
+
+    def text_came(self, turn: int, text: str) -> None:
+        """A piece of the model's text."""
+        self.tell(LlmText, turn_idx=turn, text=text)
+
+    def sound_came(self, turn: int, size: int) -> None:
+        """A piece of the voice's sound."""
+        self.tell(TtsSound, turn_idx=turn, size=size)
 
     def agent_speech_started(self, turn: int, provider: str) -> None:
         """The first frame went out."""
@@ -215,7 +226,16 @@ class Reporter:
 
 
 async def observe(events: trio.MemoryReceiveChannel[CallEvent], listeners: Sequence[Listener]) -> None:
-    """Passes events on in order until they end; a listener that fails is logged, never felt."""
+    """Passes events on in order until they end; a listener that fails is logged once, and never felt.
+
+    Listeners may be added to the end of ``listeners`` at any time.
+    """
+    complained: list[set[str]] = []
     async for event in events:
-        for listener in listeners:
-            await call_back(listener, event, name=f"listener for {event.name}", deadline=_LISTENER_SECONDS)
+        for place, listener in enumerate(tuple(listeners)):
+            while len(complained) <= place:
+                complained.append(set())
+            name = f"listener for {event.name}"
+            await call_back(
+                listener, event, name=name, deadline=_LISTENER_SECONDS, complained=complained[place]
+            )

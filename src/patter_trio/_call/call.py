@@ -15,11 +15,13 @@ from .._actors.observe import Listener, Reporter, WallClock, observe
 from .._actors.record import open_recording
 from .._actors.ticker import Ticker
 from .._actors.transcribe import Reconnection
+from .._turns.call_metrics import CallMetrics, Metering
+from .._turns.cost import CostBreakdown, Services
 from .._turns.history import History, HistoryEntry
 from .._turns.latency import TurnMetrics
 from ..abc import LiveCarrier, MediaSocket, MediaWire
 from ..errors import ErrorCode, PatterError
-from ..events import CallAccepted, CallEnded, CallInfo
+from ..events import CallAccepted, CallEnded, CallEvent, CallInfo
 from ..telephony import EndedAs, Links, TransferMode, Verdict
 from .agent import Agent
 from .clip import Source
@@ -27,6 +29,7 @@ from .control import CallControl
 from .house import EndReason, House
 from .preempt import PreemptionCounts
 from .screening import Screening
+from .speech_edges import EventStream, TellsSpeechEdges
 from .toolbox import MoreTools
 
 __all__ = ["Call", "CallResult", "EndReason", "Outcome"]
@@ -57,7 +60,8 @@ class CallResult:
     ``reason`` says which. A call of ours may also meet a machine (``voicemail``), or not be taken at all.
     ``transcript`` holds what was said and *heard*; ``history`` also what was cut. ``status`` is how the
     carrier says that the call ended, ``answered_by`` who it says picked up, where it was asked to say so.
-    ``recording_path`` is the file of ``local_recording``, closed and complete.
+    ``recording_path`` is the file of ``local_recording``, closed and complete. ``metrics`` are the numbers of
+    the call; there are none of one that was not taken.
     """
 
     call_id: str
@@ -75,14 +79,15 @@ class CallResult:
     answered_by: Verdict | None = None
     message_left: bool = False
     recording_path: str | None = None
+    metrics: CallMetrics | None = None
 
     @property
-    def metrics(self) -> tuple[TurnMetrics, ...]:
-        """The records of the turns, under the name that other SDKs have for them."""
-        return self.turns
+    def cost(self) -> CostBreakdown:
+        """What the call cost, by the price list."""
+        return CostBreakdown() if self.metrics is None else self.metrics.cost
 
 
-class Call:
+class Call(TellsSpeechEdges):
     """A call that is being answered. Made by the session, one for each media stream."""
 
     def __init__(
@@ -98,18 +103,25 @@ class Call:
         more_tools: MoreTools | None = None,
         screening: Screening | None = None,
         history: History | None = None,
+        metering: Metering | None = None,
     ) -> None:
+        super().__init__()
         agent.require_pipeline()
         self.info = info
         self.agent = agent
         self._ticker = ticker
         self._listeners: list[Listener] = []
+        self._audience: trio.Nursery | None = None
+        self._streams: list[EventStream] = []
         self._reconnection = reconnection or Reconnection()
         self._control = CallControl(info)
         self._control.allow(carrier, links)
         self._more_tools = more_tools
         self._screening = screening
         self._history = history or History(agent.max_history)
+        self._metering = metering or Metering()
+        self._house: House | None = None
+        self._started = trio.current_time()
         self._counts = HearingCounts()
         self._ended = trio.Event()
         self._draining = False
@@ -134,9 +146,54 @@ class Call:
         """The conversation so far."""
         return self._history
 
+    @property
+    def services(self) -> Services:
+        """What the call is made of, by name."""
+        return self._metering.services
+
+    @property
+    def metrics(self) -> CallMetrics:
+        """The numbers of the call so far, its cost among them."""
+        if self._result is not None and self._result.metrics is not None:
+            return self._result.metrics
+        return self._measure(trio.current_time() - self._started, None)
+
     def listen(self, listener: Listener) -> None:
-        """Has ``listener`` told of everything that happens; to be called before the call runs."""
+        """Has ``listener`` told of everything that happens from now on."""
         self._listeners.append(listener)
+        self._open_audience()
+
+    def events(self) -> EventStream:
+        """What happens from now on, for ``async for``; see :class:`EventStream`."""
+        stream = EventStream()
+        if self._result is None:
+            self._streams.append(stream)
+            self.listen(stream.push)
+        else:
+            stream.close()
+        return stream
+
+    @property
+    def wants_chunks(self) -> bool:
+        """Whether listeners are told of each piece of text and sound."""
+        return self._report.wants_chunks
+
+    @wants_chunks.setter
+    def wants_chunks(self, wanted: bool) -> None:
+        self._report.wants_chunks = wanted
+
+    def _open_audience(self) -> None:
+        """Events are made only for calls that somebody listens to."""
+        if self._audience is not None and self._listeners and self._report.outlet is None:
+            self._report.outlet, events = open_lossy_channel(_EVENTS)
+            self._audience.start_soon(self._address, events)
+
+    async def _address(self, events: trio.MemoryReceiveChannel[CallEvent]) -> None:
+        try:
+            await observe(events, self._listeners)
+        finally:
+            for stream in self._streams:
+                stream.close()
 
     @property
     def control(self) -> CallControl:
@@ -229,19 +286,18 @@ class Call:
 
     async def run(self, socket: MediaSocket, wire: MediaWire) -> CallResult:
         """Takes the call on an open media stream until it ends; a failure is a result, not an exception."""
-        started = trio.current_time()
+        self._started = trio.current_time()
         reason: EndReason = "error"
         fault: PatterError | None = None
         async with trio.open_nursery() as audience:
-            if self._listeners:
-                self._report.outlet, events = open_lossy_channel(_EVENTS)
-                audience.start_soon(observe, events, tuple(self._listeners))
+            self._audience = audience
+            self._open_audience()
             self._report.agent_state = "idle"
             self._report.tell(CallAccepted, info=self.info)
             recording = open_recording(self.agent.local_recording, self.info, wire)
             if recording is not None:
                 audience.start_soon(recording.run)
-            house = House(
+            self._house = house = House(
                 self.info,
                 self.agent,
                 socket,
@@ -266,7 +322,7 @@ class Call:
                     reason = "drained"
                 if fault is None and reason == "error":
                     fault = _unexpected(sys.exception())
-                duration = trio.current_time() - started
+                duration = trio.current_time() - self._started
                 path = None
                 if recording is not None:
                     # The caller is not kept on the line by a disk.
@@ -279,6 +335,19 @@ class Call:
                 await socket.aclose()
         assert self._result is not None
         return self._result
+
+    def _measure(self, seconds: float, error_code: str | None) -> CallMetrics:
+        turns = () if self._house is None else self._house.metrics
+        early = PreemptionCounts() if self._house is None else self._house.preemption_counts
+        return self._metering.metrics(
+            self.call_id,
+            turns,
+            seconds,
+            error_code=error_code,
+            hits=early.hits,
+            misses=early.misses,
+            wasted=early.wasted,
+        )
 
     def _finish(
         self,
@@ -311,11 +380,13 @@ class Call:
             answered_by=verdict,
             message_left=self._screening is not None and self._screening.message_left,
             recording_path=recording_path,
+            metrics=self._measure(duration, str(fault.code) if fault else None),
         )
         _log.info("call %s ended: %s after %.1f s", self.call_id, reason, duration)
         self._report.tell(
             CallEnded, outcome=self._result.outcome, reason=reason, error_code=self._result.error_code
         )
+        self._audience = None
         if self._report.outlet is not None:
             self._report.outlet.close()
         self._ended.set()

@@ -21,6 +21,7 @@ from .._text.sentences import SentenceChunker
 from ..abc import Voice
 from ..errors import LanguageModelError, ProviderError, VoiceError
 from ..events import SpokenAudio
+from .chunks import TellingVoice, telling_text
 from .turn import Script, Turn
 from .wording import Reword
 
@@ -98,8 +99,12 @@ class _Performance:
         turn, script = self._turn, self._script
         words = turn.taking_words(to_voice, to_player)
         with words, _stage(turn, "generate", LanguageModelError, script.provider):
+            report = self._hands.report
+            deltas = script.deltas
+            if report.wants_chunks:
+                deltas = telling_text(deltas, turn, report)
             await generate(
-                script.deltas,
+                deltas,
                 chunker,
                 to_voice,
                 self._first_token,
@@ -108,6 +113,7 @@ class _Performance:
                 reword,
             )
             turn.written = True
+            turn.times.written = trio.current_time()
 
     async def speak(
         self, sentences: trio.MemoryReceiveChannel[str], to_player: trio.MemorySendChannel[SpokenAudio]
@@ -121,8 +127,12 @@ class _Performance:
                 turn.pause.cancel()
                 if begun:
                     await self._pausing.wait_for(lambda pausing: not pausing)
-                    await synthesize(hands.voice, words, hands.leg.audio, to_player, self._first_audio)
+                    voice = hands.voice
+                    if hands.report.wants_chunks:
+                        voice = TellingVoice(voice, turn, hands.report)
+                    await synthesize(voice, words, hands.leg.audio, to_player, self._first_audio)
             turn.ledger.complete = turn.error is None
+            turn.times.synthesised = trio.current_time()
 
     async def fill_the_pause(
         self, filler: Filler, *, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import aclosing
 from urllib.parse import parse_qsl
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ..abc import WebhookRequest
+from ..observability.prometheus import METRICS_MEDIA_TYPE
 from .asgi import MediaEndpoint
 from .house import House
 from .request import inner_scope, joined_headers, raw_target
@@ -25,9 +27,10 @@ _FIELD_LIMIT = 1000
 _FORM = "application/x-www-form-urlencoded"
 
 
-def build_app(house: House) -> ASGIApp:
+def build_app(house: House, metrics: Callable[[], str] | None = None) -> ASGIApp:
     """An application that serves ``house``: ``POST /webhooks/{kind}/{what}``, ``GET /health`` and, where it
-    is mounted in another server, the media WebSocket ``/ws/{kind}/{token}``.
+    is mounted in another server, the media WebSocket ``/ws/{kind}/{token}``; with ``metrics``, which makes
+    the page, also ``GET /metrics``.
 
     It may stand under any prefix. Which one is no business of its own: the public URLs are the house's.
     """
@@ -58,13 +61,19 @@ def build_app(house: House) -> ASGIApp:
     async def show_health(_request: Request) -> Response:
         return JSONResponse(dict(house.health()))
 
-    routed = Starlette(
-        routes=[
-            Route("/webhooks/{kind}/{what}", answer_webhook, methods=["POST"]),
-            Route("/health", show_health, methods=["GET"]),
-            WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
-        ]
-    )
+    routes: list[BaseRoute] = [
+        Route("/webhooks/{kind}/{what}", answer_webhook, methods=["POST"]),
+        Route("/health", show_health, methods=["GET"]),
+        WebSocketRoute("/ws/{kind}/{token}", MediaEndpoint(house)),
+    ]
+    if metrics is not None:
+        page = metrics
+
+        async def show_metrics(_request: Request) -> Response:
+            return Response(page(), media_type=METRICS_MEDIA_TYPE)
+
+        routes.append(Route("/metrics", show_metrics, methods=["GET"]))
+    routed = Starlette(routes=routes)
     # A redirect would lead to whatever host the request names.
     routed.router.redirect_slashes = False
 

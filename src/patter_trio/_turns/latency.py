@@ -18,7 +18,9 @@ class LatencyBreakdown:
         endpoint_ms: the caller's last voiced sound to the committed utterance.
         stt_ms: the detector's trailing edge to the final result.
         llm_ttft_ms: the committed utterance to the first token.
+        llm_total_ms: the committed utterance to the last word written.
         tts_ms: the first sentence written to its first sound.
+        tts_total_ms: the first sentence written to the last sound of the voice.
         agent_response_ms: the caller's last voiced sound to the first frame on the wire: what they wait.
         bargein_ms: the detector's edge to ``clear`` written, for a turn that was cut.
         user_speech_duration_ms: how long the caller spoke.
@@ -28,7 +30,9 @@ class LatencyBreakdown:
     endpoint_ms: float | None = None
     stt_ms: float | None = None
     llm_ttft_ms: float | None = None
+    llm_total_ms: float | None = None
     tts_ms: float | None = None
+    tts_total_ms: float | None = None
     agent_response_ms: float | None = None
     bargein_ms: float | None = None
     user_speech_duration_ms: float | None = None
@@ -81,8 +85,10 @@ class TurnTimes:
     final: float | None = None
     committed: float | None = None
     first_token: float | None = None
+    written: float | None = None
     first_sentence: float | None = None
     first_audio: float | None = None
+    synthesised: float | None = None
     first_frame: float | None = None
     floor_lost: float | None = None
     cancelled: float | None = None
@@ -96,7 +102,9 @@ class TurnTimes:
             endpoint_ms=_ms(quiet_since, self.committed),
             stt_ms=_ms(self.speech_ended, self.final),
             llm_ttft_ms=_ms(self.committed, self.first_token),
+            llm_total_ms=_ms(self.committed, self.written),
             tts_ms=_ms(self.first_sentence, self.first_audio),
+            tts_total_ms=_ms(self.first_sentence, self.synthesised),
             agent_response_ms=_ms(quiet_since, self.first_frame),
             bargein_ms=_ms(self.floor_lost, self.cleared),
             user_speech_duration_ms=_ms(self.speech_started, quiet_since),
