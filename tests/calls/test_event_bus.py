@@ -29,12 +29,13 @@ CALLER = (
 
 
 @tool
-def price(what: str) -> str:
+async def price(what: str) -> str:
     """The price of something.
 
     Args:
         what: what it is.
     """
+    await trio.sleep(0.1)
     return "four"
 
 
