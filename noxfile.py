@@ -85,6 +85,12 @@ def bench_density(session: nox.Session) -> None:
 
 
 @nox.session
+def bench_events(session: nox.Session) -> None:
+    """What it costs to watch a call, by who is watching: -- --seconds N --json FILE."""
+    _bench(session, "events", "demo,otel")
+
+
+@nox.session
 def bench_hops(session: nox.Session) -> None:
     """What a frame's way through the engine costs, step by step: -- --json FILE."""
     _bench(session, "hops")

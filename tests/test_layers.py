@@ -28,7 +28,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
         *("_net", "observability", "_local", "_wall", "tunnels"),
     ),
     5: (
-        *("_session", "_office", "_switchboard", "_streams", "_dialling", "_outgoing", "_lines"),
+        *("_session", "_office", "_switchboard", "_streams", "_lookout", "_dialling", "_outgoing", "_lines"),
         *("_providers", "_settings", "_callbacks", "_server"),
     ),
     6: ("__init__", "_patter", "_cli", "__main__", "_demo", "_doctor"),

@@ -22,6 +22,7 @@ from ._call.control import CallControl
 from ._call.guardrails import Guardrail, guardrail
 from ._call.hooks import HookContext, PatterDeprecationWarning, PipelineHooks
 from ._call.preempt import PreemptionCounts
+from ._call.speech_edges import EventStream, SpeechEventCallback
 from ._outgoing import MachineDetectionResult, OutgoingCall
 from ._patter import Patter, serve, session
 from ._server.limits import PortLimits
@@ -67,6 +68,18 @@ from .llm import (
     OpenAILLM,
     OpenAILLMProvider,
     OpenClawLLM,
+)
+from .observability import (
+    CallLog,
+    CallMetrics,
+    CallRecord,
+    CostBreakdown,
+    EventBus,
+    JsonLinesCallLog,
+    MemoryCallLog,
+    PatterEventType,
+    Price,
+    init_tracing,
 )
 from .stt import (
     AssemblyAISTT,
@@ -121,6 +134,9 @@ __all__ = [
     "Call",
     "CallControl",
     "CallInfo",
+    "CallLog",
+    "CallMetrics",
+    "CallRecord",
     "CallResult",
     "CancelReport",
     "CapacityError",
@@ -130,6 +146,7 @@ __all__ = [
     "CloudflareTunnel",
     "CompactionConfig",
     "ConsultConfig",
+    "CostBreakdown",
     "CustomLLM",
     "DeepgramFluxSTT",
     "DeepgramSTT",
@@ -137,6 +154,8 @@ __all__ = [
     "ElevenLabsSTT",
     "EnergyVAD",
     "ErrorCode",
+    "EventBus",
+    "EventStream",
     "FallbackLLMProvider",
     "FallbackSTTProvider",
     "GoogleLLM",
@@ -146,10 +165,12 @@ __all__ = [
     "HibariTTS",
     "HistoryEntry",
     "HookContext",
+    "JsonLinesCallLog",
     "LLMChunk",
     "LatencyBreakdown",
     "MCPServer",
     "MachineDetectionResult",
+    "MemoryCallLog",
     "MinWordsStrategy",
     "MissingExtraError",
     "ModelTimeoutError",
@@ -169,10 +190,12 @@ __all__ = [
     "PatterConnectionError",
     "PatterDeprecationWarning",
     "PatterError",
+    "PatterEventType",
     "PipelineHooks",
     "Plivo",
     "PortLimits",
     "PreemptionCounts",
+    "Price",
     "ProviderError",
     "ProvisionError",
     "RateLimitError",
@@ -186,6 +209,7 @@ __all__ = [
     "Skill",
     "SmartTurn",
     "SonioxSTT",
+    "SpeechEventCallback",
     "SpeechmaticsSTT",
     "SpokenAudio",
     "Static",
@@ -210,6 +234,7 @@ __all__ = [
     "filter_for_tts",
     "filter_markdown",
     "guardrail",
+    "init_tracing",
     "mix_pcm",
     "openclaw_post_call_notifier",
     "serve",
