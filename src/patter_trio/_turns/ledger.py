@@ -266,6 +266,16 @@ class Ledger:
         parts = [told[start:end] for start, end in itertools.pairwise([0, *ends, len(told)])]
         return [" ".join([*filler, *parts[0]]), *map(" ".join, parts[1:])]
 
+    def heard_within(self, first: int, count: int, now: float) -> int:
+        """Samples heard of ``count`` sentences from number ``first`` on, where the voice says which is which."""
+        heard, total = self.heard(now), 0
+        own = [span for span in self._spans if not span.passing and span.text != ""]
+        starts = [*(span.start for span in self._spans), self.synthesised]
+        for span in own[first : first + count]:
+            end = starts[self._spans.index(span) + 1]
+            total += max(0, min(heard, end) - span.start)
+        return total
+
     def unheard_text(self, now: float) -> str:
         """The words written for this turn that the caller has not heard."""
         return " ".join(self._split(now)[2])

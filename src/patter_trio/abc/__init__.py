@@ -34,6 +34,7 @@ from ._carriers import (
     WebhookRequest,
     WritesDigits,
 )
+from ._engines import Engine, EngineRequest, EngineSession, EngineSound
 from ._providers import (
     AudioFilter,
     AudioFilterProvider,
@@ -55,6 +56,10 @@ __all__ = [
     "BargeInStrategy",
     "Carrier",
     "DetectorThresholds",
+    "Engine",
+    "EngineRequest",
+    "EngineSession",
+    "EngineSound",
     "LLMProvider",
     "LiveCarrier",
     "MediaSocket",
