@@ -268,13 +268,14 @@ class Ledger:
 
     def heard_within(self, first: int, count: int, now: float) -> int:
         """Samples heard of ``count`` sentences from number ``first`` on, where the voice says which is which."""
-        heard, total = self.heard(now), 0
-        own = [span for span in self._spans if not span.passing and span.text != ""]
-        starts = [*(span.start for span in self._spans), self.synthesised]
-        for span in own[first : first + count]:
-            end = starts[self._spans.index(span) + 1]
-            total += max(0, min(heard, end) - span.start)
-        return total
+        heard = self.heard(now)
+        ends = [*(span.start for span in self._spans[1:]), self.synthesised]
+        own = [
+            (span.start, end)
+            for span, end in zip(self._spans, ends, strict=False)
+            if not span.passing and span.text != ""
+        ]
+        return sum(max(0, min(heard, end) - start) for start, end in own[first : first + count])
 
     def unheard_text(self, now: float) -> str:
         """The words written for this turn that the caller has not heard."""

@@ -6,6 +6,8 @@ run at an even pace of letters: at first the usual one, and once all is there, t
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ..events import AudioFormat, SpokenAudio
 
 __all__ = ["SpokenWords"]
@@ -49,25 +51,23 @@ class SpokenWords:
         """All sound and all text are there."""
         self._complete = True
 
-    def take(self) -> list[SpokenAudio]:
-        """The pieces that are ready; a word's first piece carries it."""
+    def take(self) -> Iterator[SpokenAudio]:
+        """The pieces that are ready, one at a time; a word's first piece carries it."""
         self._split_text()
-        pieces: list[SpokenAudio] = []
-        while self._ready:
+        while self._ready > 0:
             if self._next < len(self._words) and self._given >= self._starts_at():
                 word = self._words[self._next]
                 self._next += 1
                 self._began = self._given
                 self._letters_given += len(word) + 1
-                pieces.append(SpokenAudio(self._cut(), word))
+                yield SpokenAudio(self._cut(), word)
             elif self._next:
-                pieces.append(SpokenAudio(self._cut()))
+                yield SpokenAudio(self._cut())
             elif self._complete:
                 # Sound without any word at all is nobody's words.
-                pieces.append(SpokenAudio(self._cut(), ""))
+                yield SpokenAudio(self._cut(), "")
             else:
-                break
-        return pieces
+                return
 
     @property
     def _ready(self) -> int:

@@ -340,7 +340,11 @@ def create_response(event_id: str, *, say: str = "") -> str:
     if not say:
         return _message("response.create", event_id)
     # Without the conversation in view there is nothing that could be answered instead.
-    response = {"instructions": f"Say exactly this and nothing else: {say}", "input": [], "tool_choice": "none"}
+    response = {
+        "instructions": f"Say exactly this and nothing else: {say}",
+        "input": [],
+        "tool_choice": "none",
+    }
     return _message("response.create", event_id, response=response)
 
 

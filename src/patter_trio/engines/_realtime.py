@@ -67,9 +67,6 @@ _STOPPING_SECONDS = 3.0
 # Nothing of a response for so long: a caller has given up by then.
 _SILENT_SECONDS = 15.0
 
-# After the last sound the words of it may still come.
-_LAST_WORDS_SECONDS = 1.5
-
 # An hour is all a session has; it is left before that, and between two turns.
 _RENEWED_SECONDS = 55 * 60.0
 
@@ -151,7 +148,8 @@ class _Response:
     def sound(self, item: str, audio: bytes, source: AudioFormat, target: AudioFormat) -> None:
         """Sound came of it."""
         converter = self._converters.setdefault(item, Converter(source, target))
-        self.give(EngineSound(converter.feed(audio), item))
+        if converted := converter.feed(audio):
+            self.give(EngineSound(converted, item))
 
     def end(self) -> None:
         """Nothing more will come."""
@@ -345,14 +343,12 @@ class RealtimeSession:
         return self
 
     async def __anext__(self) -> Transcript:
-        patience = trio.current_time() + _LAST_WORDS_SECONDS if self._finished else float("inf")
-        with trio.move_on_at(patience):
-            try:
-                return await self._transcripts.receive()
-            except trio.EndOfChannel:
-                if self._failure is not None and not self._finished:
-                    raise self._failure from None
-        raise StopAsyncIteration
+        try:
+            return await self._transcripts.receive()
+        except trio.EndOfChannel:
+            if self._failure is not None and not self._finished:
+                raise self._failure from None
+            raise StopAsyncIteration from None
 
     @property
     def _owes_words(self) -> bool:
@@ -499,7 +495,9 @@ class RealtimeSession:
             response.give(event.usage)
         if event.status == "failed":
             said = event.message or "it gave no reason"
-            response.give(LanguageModelError(f"OpenAI Realtime gave no answer: {event.code or 'failed'}: {said}"))
+            response.give(
+                LanguageModelError(f"OpenAI Realtime gave no answer: {event.code or 'failed'}: {said}")
+            )
         elif event.status == "incomplete":
             _log.warning("OpenAI Realtime broke an answer off: %s", event.code)
         self._response = None
