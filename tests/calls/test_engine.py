@@ -188,9 +188,7 @@ def test_a_tool_whose_turn_was_cut_leaves_the_conversation_well_formed() -> None
         return "late"
 
     endpoint = far(Calls((("slow", {}),), "Let me look."), "Never mind then.")
-    caller = (
-        Caller().waits_for_agent().says("What is a loaf?").waits_for_agent().says("Leave it, thank you.")
-    )
+    caller = Caller().waits_for_agent().says("What is a loaf?").waits_for_agent().says("Leave it, thank you.")
     rung = call(endpoint, caller.waits_for_agent().hangs_up(), agent(tools=[slow]))
     assert rung.outcome.ok
     (session,) = endpoint.sessions
@@ -216,7 +214,9 @@ def test_a_colleague_takes_over_with_instructions_and_tools_of_their_own() -> No
     caller = ASKED.waits_for_agent().says("What is a loaf?").waits_for_agent().hangs_up()
     rung = call(endpoint, caller, agent(handoffs={"prices": colleague}))
     assert rung.outcome.ok
-    first, *_, last = [event["session"] for event in endpoint.of("session.update") if "tools" in event["session"]]
+    first, *_, last = [
+        event["session"] for event in endpoint.of("session.update") if "tools" in event["session"]
+    ]
     assert "You answer for a bakery." in first["instructions"]
     assert "You know the prices." in last["instructions"]
     assert "price_of" in [each["name"] for each in last["tools"]]

@@ -43,6 +43,7 @@ _WORDS_SECONDS = 1.5
 
 # The edge of a speech comes by another way than its sound, a moment apart.
 _EDGE_SECONDS = 0.1
+_AGAIN_SECONDS = 0.1
 
 
 @attrs.define
@@ -81,6 +82,7 @@ class CallEngine:
     _said: deque[_Words] = attrs.field(factory=deque[_Words])
     _unanswered: deque[_Words] = attrs.field(factory=deque[_Words])
     _speeches: int = 0
+    _opened: float = 0.0
     _covers: deque[int] = attrs.field(factory=deque[int])
     _items: list[_Item] = attrs.field(factory=list[_Item])
 
@@ -101,6 +103,7 @@ class CallEngine:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self._pump, hearing, session, nursery.cancel_scope)
                 nursery.start_soon(self._tell, session, to_call)
+                self._opened = trio.current_time()
                 self.session.set(session)
                 try:
                     yield transcripts
@@ -119,6 +122,8 @@ class CallEngine:
             elif isinstance(item, SpeechEnded):
                 self._speeches += 1
                 self.speaking.set(False)
+        self.speaking.set(False)
+        await self.take(session)
         session.finish()
         await trio.sleep(_LAST_WORDS_SECONDS)
         scope.cancel()
@@ -146,6 +151,8 @@ class CallEngine:
 
     async def take(self, session: EngineSession) -> None:
         """What was heard so far is the caller's to be answered."""
+        # What the session before it had not understood is heard again first.
+        await trio.sleep_until(self._opened + _AGAIN_SECONDS)
         with trio.move_on_after(_EDGE_SECONDS):
             await self.speaking.wait_for(lambda speaking: not speaking)
         if session.commit():
@@ -157,6 +164,7 @@ class CallEngine:
 
     async def take_last(self) -> None:
         """The line is gone: nobody will be answered, but the words are wanted."""
+        await trio.sleep(_EDGE_SECONDS)
         if self.session.value is not None:
             await self.take(self.session.value)
 

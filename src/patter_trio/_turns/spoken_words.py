@@ -18,6 +18,9 @@ _PACE = 14.0
 # A word without any sound would count as unheard: this much is kept for those that come with the last text.
 _HELD_SECONDS = 0.06
 
+# Sound that runs ahead of its text waits for it, unless it is so far ahead.
+_PATIENCE_SECONDS = 0.5
+
 
 class SpokenWords:
     """One item of an engine's speech: sound and text go in, and pieces come out that each speak one word.
@@ -62,7 +65,10 @@ class SpokenWords:
                 self._letters_given += len(word) + 1
                 yield SpokenAudio(self._cut(), word)
             elif self._next:
-                yield SpokenAudio(self._cut())
+                more = self._cut()
+                if not more:
+                    return
+                yield SpokenAudio(more)
             elif self._complete:
                 # Sound without any word at all is nobody's words.
                 yield SpokenAudio(self._cut(), "")
@@ -102,6 +108,10 @@ class SpokenWords:
         upto = self._ready
         if self._next < len(self._words):
             upto = min(upto, max(0, self._starts_at() - self._given))
+        elif not self._complete:
+            # The word that this runs into is not known yet; it is, as a rule, in a moment.
+            known = self._starts_at() - self._given
+            upto = min(upto, max(0, known, upto - self._audio.bytes_for(_PATIENCE_SECONDS)))
         sound = bytes(self._sound[:upto])
         del self._sound[:upto]
         self._given += upto

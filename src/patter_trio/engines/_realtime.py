@@ -69,6 +69,7 @@ _SILENT_SECONDS = 15.0
 
 # An hour is all a session has; it is left before that, and between two turns.
 _RENEWED_SECONDS = 55 * 60.0
+_LOOK_AGAIN_SECONDS = 0.5
 
 # What a race of ours with the far end brings about, and means nothing.
 _BENIGN = ("response_cancel_not_active", "input_audio_buffer_commit_empty")
@@ -262,9 +263,13 @@ class RealtimeSession:
 
     async def _renew_in_time(self) -> None:
         await trio.sleep(_RENEWED_SECONDS)
-        while self._response is not None or self._spoke or self._speaking or self._owes_words:
-            await trio.sleep(1.0)
+        while self._busy:
+            await trio.sleep(_LOOK_AGAIN_SECONDS)
         raise PatterConnectionError("an OpenAI Realtime session lasts an hour: the next one takes over")
+
+    @property
+    def _busy(self) -> bool:
+        return self._response is not None or self._spoke or self._speaking or self._owes_words
 
     def _post(self, message: str) -> None:
         try:
@@ -507,11 +512,11 @@ class RealtimeSession:
         response = self._response
         if event.code == "input_audio_buffer_commit_empty":
             # It took our sound and heard none of it: the next session speaks another format.
-            self._commits = max(0, self._commits - 1)
-            self._tell(Transcript("", is_final=True))
             if self._wire_audio.bytes_per_sample == 1:
                 self._connection.learned.pcm_only = True
                 raise PatterConnectionError("OpenAI Realtime heard nothing of G.711 sound")
+            self._commits = max(0, self._commits - 1)
+            self._tell(Transcript("", is_final=True))
         elif event.code in _HOPELESS or event.code == "session_expired":
             raise _meaning(event)
         elif response is not None and event.event_id == response.event_id:
