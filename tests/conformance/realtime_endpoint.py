@@ -103,6 +103,7 @@ class RealtimeEndpoint:
     refuses: str = ""
     deaf: bool = False
     sessions: list[Session] = attrs.field(factory=list["Session"])
+    addresses: list[str] = attrs.field(factory=list[str])
     serials: Iterator[int] = attrs.field(factory=lambda: itertools.count(1000))
 
     async def serve(self, stream: trio.abc.Stream) -> None:
@@ -124,11 +125,12 @@ class RealtimeEndpoint:
         @asynccontextmanager
         async def connect(url: str, **options: Any) -> Any:
             client, server = trio.testing.memory_stream_pair()
-            done = trio.Event()
+            done, scope = trio.Event(), trio.CancelScope()
+            self.addresses.append(url)
 
             async def serve() -> None:
                 try:
-                    with suppress(*_ENDS):
+                    with suppress(*_ENDS), scope:
                         await self.serve(server)
                 except BaseExceptionGroup as group:
                     if group.split(_ENDS)[1] is not None:
@@ -143,6 +145,7 @@ class RealtimeEndpoint:
             finally:
                 with trio.CancelScope(shield=True):
                     await trio.aclose_forcefully(client)
+                    scope.cancel()
                     await done.wait()
 
         with mock.patch.object(_realtime, "open_websocket", connect):
@@ -158,7 +161,7 @@ class RealtimeEndpoint:
         return [event for event in self.received if event["type"] == kind]
 
 
-_ENDS = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError, trio.Cancelled)
+_ENDS = (trio_websocket.ConnectionClosed, trio.BrokenResourceError, trio.ClosedResourceError)
 
 
 class Session:

@@ -131,8 +131,10 @@ async def open_realtime(
 class _Response:
     """A response as it comes; what is not read yet waits here, at most what the model may say at once."""
 
-    def __init__(self, event_id: str) -> None:
+    def __init__(self, event_id: str, say: str) -> None:
         self.event_id = event_id
+        self.say = say
+        self.deferred = False
         self.id = ""
         self.left = False
         self.over = trio.Event()
@@ -408,7 +410,7 @@ class RealtimeSession:
         self._settle_calls()
         if request.text:
             self._post(wire.user_text(request.text))
-        response = self._response = _Response(self._name("response"))
+        response = self._response = _Response(self._name("response"), request.say)
         self._post(wire.create_response(response.event_id, say=request.say))
         try:
             yield _Pieces(response)
@@ -494,6 +496,10 @@ class RealtimeSession:
 
     def _ended(self, event: wire.ResponseEnded) -> None:
         response = self._response
+        if response is not None and response.deferred:
+            response.deferred = False
+            self._post(wire.create_response(response.event_id, say=response.say))
+            return
         if response is None or response.id != event.response:
             return
         if event.usage is not None:
@@ -521,8 +527,8 @@ class RealtimeSession:
             raise _meaning(event)
         elif response is not None and event.event_id == response.event_id:
             if event.code == "conversation_already_has_active_response" and not response.left:
-                # The one before it was not over yet.
-                self._post(wire.create_response(response.event_id))
+                # The one before it is not over yet; its end is waited for.
+                response.deferred = True
                 return
             response.give(LanguageModelError(f"OpenAI Realtime refused to answer: {event.message}"))
             self._response = None
