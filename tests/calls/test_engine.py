@@ -6,14 +6,32 @@ import json
 from typing import Any
 
 import pytest
+import trio
 
-from patter_trio import Agent, tool
+from patter_trio import (
+    Agent,
+    CompactionConfig,
+    Guardrail,
+    MinWordsStrategy,
+    PipelineHooks,
+    tool,
+)
+from patter_trio._text.prompt import GO_ON
 from patter_trio.engines import OpenAIRealtime
+from patter_trio.errors import PatterConfigError
 from patter_trio.events import AgentSpeechEnded, TranscriptHeard, UtteranceOvertaken
-from patter_trio.testing import Caller, ScriptedTTS, ScriptedVAD
+from patter_trio.testing import (
+    Caller,
+    MemoryLine,
+    ScriptedLLM,
+    ScriptedSTT,
+    ScriptedTTS,
+    ScriptedVAD,
+    run_virtual,
+)
 
 from ..conformance.realtime_endpoint import Answer, Calls, Dies, Fails, RealtimeEndpoint
-from .ring import LONG, Rung, patter, ring
+from .ring import LONG, URL, Rung, patter, ring, ring_async, twilio
 
 ASKED = Caller().waits_for_agent().says("When are you open?")
 ENGINE = OpenAIRealtime(api_key="sk-test")
@@ -179,8 +197,6 @@ def test_a_tool_is_used_within_the_turn() -> None:
 
 
 def test_a_tool_whose_turn_was_cut_leaves_the_conversation_well_formed() -> None:
-    import trio
-
     @tool
     async def slow() -> str:
         """Takes long."""
@@ -239,8 +255,6 @@ def test_a_session_that_is_lost_between_turns_is_replaced_by_one_that_remembers(
     caller = ASKED.waits_for_agent().waits(3.0).says("And when do you close?").waits_for_agent().hangs_up()
 
     async def kill(_: Any) -> None:
-        import trio
-
         await trio.sleep(8.0)
         await endpoint.sessions[0].kill()
 
@@ -306,9 +320,6 @@ def test_a_voice_says_the_fixed_words_where_there_is_one() -> None:
 def test_a_far_end_that_takes_no_g711_gets_pcm() -> None:
     endpoint = far("We open at eight.", formats=("audio/pcm",))
     with endpoint.reached():
-        from .ring import ring_async
-        from patter_trio.testing import run_virtual
-
         fresh = OpenAIRealtime(api_key="sk-test")
 
         async def main() -> Rung:
@@ -326,9 +337,6 @@ def test_a_far_end_that_takes_no_g711_gets_pcm() -> None:
 def test_a_far_end_that_hears_nothing_of_g711_gets_pcm_in_the_next_session() -> None:
     endpoint = far("We open at eight.", deaf=True)
     with endpoint.reached():
-        from .ring import ring_async
-        from patter_trio.testing import run_virtual
-
         fresh = OpenAIRealtime(api_key="sk-test")
 
         async def main() -> Rung:
@@ -356,12 +364,6 @@ def test_what_was_understood_is_told_to_listeners() -> None:
 
 
 def test_two_calls_share_the_settings_and_nothing_else() -> None:
-    import trio
-
-    from patter_trio.testing import MemoryLine, run_virtual
-
-    from .ring import URL, twilio
-
     endpoint = far(pace=0.05)
 
     async def main() -> list[str]:
@@ -380,3 +382,168 @@ def test_two_calls_share_the_settings_and_nothing_else() -> None:
         heard = run_virtual(main, seed=1)
     assert len(endpoint.sessions) == 2
     assert "Hello, this is the desk. Yes, of course." in heard
+
+
+def test_a_tool_that_takes_long_is_excused_by_the_engines_own_voice() -> None:
+    @tool(reassurance={"message": "Still looking.", "after_ms": 500})
+    async def price_of(what: str) -> str:
+        """Says what something costs."""
+        await trio.sleep(3)
+        return "four"
+
+    endpoint = far(Calls((("price_of", {"what": "loaf"}),), "Let me look."), "It is four.")
+    caller = Caller().waits_for_agent().says("What is a loaf?").waits_for_agent(quiet=3.0).hangs_up()
+    rung = call(endpoint, caller, agent(tools=[price_of]))
+    assert rung.outcome.ok
+    assert rung.outcome.heard.endswith("Let me look. Still looking. It is four.")
+    assert rung.turn_kinds == ["greeting", "reply"]
+
+
+def test_what_the_agents_side_says_in_the_middle_of_an_answer_comes_behind_it() -> None:
+    async def interject(running: Any) -> None:
+        await trio.sleep(6.0)
+        await running.say("By the way, we have buns.")
+
+    endpoint = far("We open at eight in the morning.")
+    rung = call(endpoint, ASKED.waits_for_agent(quiet=2.0).hangs_up(), on_call=interject)
+    assert rung.outcome.ok
+    assert rung.outcome.heard.endswith("We open at eight in the morning. By the way, we have buns.")
+
+
+def test_a_caller_on_hold_is_answered_when_they_are_taken_back() -> None:
+    async def hold(running: Any) -> None:
+        await trio.sleep(5.6)
+        await running.hold()
+        await trio.sleep(3)
+        await running.resume()
+
+    endpoint = far(LONG, "As I said, at eight.")
+    rung = call(endpoint, ASKED.waits_for_agent(quiet=4.0, timeout=40).hangs_up(), on_call=hold)
+    assert rung.outcome.ok
+    assert len(endpoint.of("conversation.item.truncate")) == 1
+    assert rung.said("assistant")[-1] == "As I said, at eight.", "the engine goes on by itself"
+    assert GO_ON in [item.text for item in endpoint.sessions[0].items]
+
+
+def test_a_long_noise_that_takes_the_floor_is_answered_by_the_engine() -> None:
+    endpoint = far(LONG, "Sorry, I did not get that.")
+    caller = (
+        ASKED.waits_until(lambda ear: "Monday" in ear.text())
+        .coughs(0.8)
+        .waits_for_agent(quiet=2.0)
+        .hangs_up()
+    )
+    rung = call(endpoint, caller)
+    assert rung.outcome.ok
+    assert len(rung.floors_taken) == 1
+    assert rung.said("assistant")[-1] == "Sorry, I did not get that."
+    assert rung.said("user") == ["When are you open?"], "there were no words in it"
+
+
+def test_an_engine_that_says_nothing_to_a_noise_lets_the_agent_go_on() -> None:
+    endpoint = far(LONG, Calls(()))
+    caller = (
+        ASKED.waits_until(lambda ear: "Monday" in ear.text())
+        .coughs(0.8)
+        .waits_for_agent(quiet=2.0)
+        .hangs_up()
+    )
+    rung = call(endpoint, caller)
+    assert " ".join(rung.said("assistant")[1:]) == LONG
+
+
+def test_a_cough_and_then_a_question_are_heard_as_one_sound() -> None:
+    endpoint = far(LONG, "Four.")
+    caller = (
+        ASKED.waits_until(lambda ear: "open" in ear.text())
+        .coughs(0.15)
+        .waits(0.5)
+        .says("What does a loaf cost?")
+        .waits_for_agent()
+        .hangs_up()
+    )
+    rung = call(endpoint, caller)
+    assert rung.outcome.ok
+    assert rung.said("user") == ["When are you open?", "What does a loaf cost?"]
+    assert rung.said("assistant")[-1] == "Four."
+
+
+def test_a_greeting_that_must_be_heard_is_and_what_was_said_over_it_is_answered() -> None:
+    endpoint = far("We open at eight.")
+    caller = Caller().barges_in("When do you open?", after=1.0).waits_for_agent().hangs_up()
+    rung = call(endpoint, caller, agent(first_message=LONG, first_message_interruptible=False))
+    assert rung.outcome.ok
+    assert rung.floors_taken == []
+    assert rung.outcome.heard == f"{LONG} We open at eight."
+    assert rung.said("user") == ["When do you open?"]
+
+
+def test_a_call_on_an_engine_is_recorded(tmp_path: Any) -> None:
+    rung = call(far(), ASKED.waits_for_agent().hangs_up(), agent(local_recording=tmp_path))
+    assert rung.result.recording_path is not None
+    assert rung.outcome.ok
+
+
+def test_metrics_tell_of_the_engine() -> None:
+    rung = call(far("We open at eight."), ASKED.waits_for_agent().hangs_up())
+    reply = rung.result.turns[-1]
+    assert reply.user_text == "When are you open?"
+    assert reply.agent_text == "We open at eight."
+    assert (reply.usage.requests, reply.usage.input_tokens, reply.usage.output_tokens) == (1, 20, 10)
+    assert reply.tts_characters == 0, "no voice was asked"
+
+
+def test_a_sentence_that_a_guardrail_blocks_is_never_heard() -> None:
+    rails = [Guardrail("prices", blocked_terms=["four"], replacement="I cannot say that.")]
+    endpoint = far("We have loaves. One is four.", "We open at eight.")
+    caller = ASKED.waits_for_agent().says("When do you open?").waits_for_agent().hangs_up()
+    rung = call(endpoint, caller, agent(guardrails=rails))
+    assert rung.outcome.ok
+    assert rung.said("assistant")[1:] == ["I cannot say that.", "We open at eight."]
+    assert "four" not in rung.outcome.heard
+    blocked = [item for item in endpoint.sessions[0].items if item.heard_ms == 0]
+    assert [item.text for item in blocked] == ["We have loaves. One is four."], "the engine forgets it too"
+    assert rung.result.history[2].unheard == "", "it is not remembered as something still to be said"
+
+
+# --- settings -----------------------------------------------------------------------------------------------
+
+
+def test_a_model_and_a_recogniser_beside_an_engine_are_not_used_and_that_is_said_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    who = agent(llm=ScriptedLLM(["Never."]), stt=ScriptedSTT())
+    assert who.llm is None
+    assert who.stt is None
+    rung = call(far("We open at eight."), ASKED.waits_for_agent().hangs_up(), who)
+    assert rung.said("assistant")[-1] == "We open at eight."
+    said = [record.message for record in caplog.records if "is not used" in record.message]
+    assert said == ["llm and stt is not used: the engine hears and thinks by itself"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"on_message": lambda event: "x"},
+        {"text_transforms": [str.upper]},
+        {"barge_in_strategies": [MinWordsStrategy(min_words=2)]},
+        {"preemptive_generation": True},
+        {"hedge_after_ms": 500},
+        {"compaction": CompactionConfig()},
+        {"long_turn_message": "Wait."},
+        {"hooks": PipelineHooks(after_transcribe=lambda text: text)},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_what_works_on_words_is_refused_when_it_is_written_down(settings: dict[str, Any]) -> None:
+    with pytest.raises(PatterConfigError):
+        agent(**settings)
+
+
+def test_an_engine_needs_ears_for_speech_and_nothing_else() -> None:
+    who = Agent(system_prompt="x", engine=ENGINE)
+    with pytest.raises(PatterConfigError, match="vad"):
+        who.require_pipeline()
+    agent().require_pipeline()
+    with pytest.raises(PatterConfigError, match="engine"):
+        agent(engine="openai")

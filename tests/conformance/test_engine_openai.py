@@ -437,6 +437,7 @@ async def test_a_far_end_that_reads_nothing_is_lost(
 # --- the vendor's own client judges the far end -------------------------------------------------------------
 
 
+@pytest.mark.filterwarnings("ignore:connect\\(\\) must be used:DeprecationWarning")
 async def test_the_vendors_client_gets_along_with_the_far_end() -> None:
     openai = pytest.importorskip("openai")
     endpoint = RealtimeEndpoint(["We open at eight."], delay=0.0, pace=0.0, words_after=0.0)

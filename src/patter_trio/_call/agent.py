@@ -399,7 +399,6 @@ class Agent:
             raise PatterConfigError("engine= and on_message= both want to answer", hint="pass one of them")
         hooks = self.hooks or PipelineHooks()
         without_words = {
-            "guardrails": self.guardrails,
             "text_transforms": self.text_transforms,
             "barge_in_strategies": self.barge_in_strategies,
             "preemptive_generation": self.preemptive_generation,

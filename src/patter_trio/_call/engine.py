@@ -248,6 +248,11 @@ class CallEngine:
         item.count = max(item.count, first + count - item.first)
         item.bytes += len(audio)
 
+    def unsay(self, name: str) -> None:
+        """Something that the engine said is never heard by anybody."""
+        if self.session.value is not None:
+            self.session.value.truncate(name, 0)
+
     def truncate(self, ledger: Ledger, now: float) -> None:
         """The turn was cut: the engine forgets what the caller has not heard of it."""
         session = self.session.value

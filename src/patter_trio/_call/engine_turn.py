@@ -7,6 +7,8 @@ import trio
 
 from .._actors.observe import Reporter
 from .._actors.synthesize import synthesize
+from .._text.sentences import SentenceChunker
+from .._text.speakable import speakable
 from .._tools.contracts import ToolCall
 from .._turns.history import UsedTool
 from .._turns.spoken_words import SpokenWords
@@ -18,8 +20,9 @@ from .perform import Stagehands, played, stage
 from .persona import Persona
 from .toolbox import Toolbox
 from .turn import Turn
+from .wording import Reword
 
-__all__ = ["EngineAnswers", "run_reply"]
+__all__ = ["EngineAnswers", "Guard", "run_reply"]
 
 # Words wait here while the player works: some twenty seconds of them, so that tools do not wait for ears.
 _WORDS = 64
@@ -40,13 +43,24 @@ class EngineAnswers:
     toolbox: Toolbox
 
 
-async def run_reply(turn: Turn, answers: EngineAnswers, text: str, hands: Stagehands) -> None:
+@attrs.frozen
+class Guard:
+    """Checks an answer's sentences; ``reword`` gives back what it lets pass as it is."""
+
+    chunker: SentenceChunker
+    reword: Reword
+
+
+async def run_reply(
+    turn: Turn, answers: EngineAnswers, text: str, hands: Stagehands, guard: Guard | None = None
+) -> None:
     """Has the engine answer and plays it until it was heard, failed or was cancelled from outside.
 
     ``text`` are words of the caller that were not spoken. What a tool says meanwhile is spoken by the call's
-    voice, when the engine does not speak.
+    voice, when the engine does not speak. Under a ``guard`` nothing of a response sounds before all of it was
+    checked: which word sounds when is only an estimate, and what is blocked must not be heard at all.
     """
-    performance = _Performance(turn, answers, hands)
+    performance = _Performance(turn, answers, hands, guard)
     to_player, sound = trio.open_memory_channel[SpokenAudio](_WORDS)
     to_voice, sentences = trio.open_memory_channel[str](_SENTENCES)
     turn.writes_late = True
@@ -61,7 +75,8 @@ async def run_reply(turn: Turn, answers: EngineAnswers, text: str, hands: Stageh
 class _Performance:
     """The stages of one answer."""
 
-    def __init__(self, turn: Turn, answers: EngineAnswers, hands: Stagehands) -> None:
+    def __init__(self, turn: Turn, answers: EngineAnswers, hands: Stagehands, guard: Guard | None) -> None:
+        self._guard = guard
         self._turn = turn
         self._answers = answers
         self._engine = answers.engine
@@ -111,7 +126,7 @@ class _Performance:
         self, request: EngineRequest, to_player: trio.MemorySendChannel[SpokenAudio]
     ) -> list[ToolCall]:
         """One response, to its end; what of it was written and not spoken when it was cut stays unheard."""
-        turn, calls = self._turn, list[ToolCall]()
+        turn, calls, said = self._turn, list[ToolCall](), list[str]()
         items: dict[str, SpokenWords] = {}
         turn.tally.asked()
         try:
@@ -125,11 +140,20 @@ class _Performance:
                         elif piece.type == "text":
                             self._first_token()
                             turn.tally.pieces += 1
+                            said.append(piece.content)
                             self._item(items, piece.id).feed_text(piece.content)
                     else:
                         self._item(items, piece.item).feed_sound(piece.audio)
-                    for name, words in items.items():
-                        await self._give(name, words, to_player)
+                    if self._guard is None:
+                        for name, words in items.items():
+                            await self._give(name, words, to_player)
+            instead = await self._blocked("".join(said))
+            if instead is not None:
+                for name in items:
+                    self._engine.unsay(name)
+                items.clear()
+                await self._say(instead, to_player)
+                return []
             for name, words in items.items():
                 words.finish()
                 await self._give(name, words, to_player)
@@ -138,6 +162,25 @@ class _Performance:
                 for word in words.rest:
                     turn.ledger.write(word)
         return calls
+
+    async def _blocked(self, text: str) -> str | None:
+        """What is said in place of an answer that must not be heard; ``None`` for one that may."""
+        if self._guard is None:
+            return None
+        chunker = self._guard.chunker
+        for sentence in (*chunker.push(text), *chunker.flush()):
+            passed = await self._guard.reword(sentence)
+            if passed != speakable(sentence):
+                return passed
+        return None
+
+    async def _say(self, sentence: str, to_player: trio.MemorySendChannel[SpokenAudio]) -> None:
+        """Has the call's voice say a sentence within the answer."""
+        turn, hands = self._turn, self._hands
+        if sentence:
+            turn.wrote(sentence)
+            self._engine.index = turn.ledger.written - 1
+            await synthesize(hands.voice, _One(sentence), hands.leg.audio, to_player.clone(), _nothing)
 
     def _item(self, items: dict[str, SpokenWords], name: str) -> SpokenWords:
         if name not in items:
@@ -179,11 +222,7 @@ class _Performance:
             with sentences, to_player:
                 async for sentence in sentences:
                     async with self._mouth:
-                        turn.wrote(sentence)
-                        self._engine.index = turn.ledger.written - 1
-                        await synthesize(
-                            hands.voice, _One(sentence), hands.leg.audio, to_player.clone(), _nothing
-                        )
+                        await self._say(sentence, to_player)
 
 
 def _nothing() -> None:
