@@ -526,6 +526,7 @@ def test_a_model_and_a_recogniser_beside_an_engine_are_not_used_and_that_is_said
     [
         {"on_message": lambda event: "x"},
         {"text_transforms": [str.upper]},
+        {"handoffs": {"x": Agent(system_prompt="y", text_transforms=[str.upper])}},
         {"barge_in_strategies": [MinWordsStrategy(min_words=2)]},
         {"preemptive_generation": True},
         {"hedge_after_ms": 500},

@@ -393,13 +393,21 @@ class Agent:
         if self.away_after_s is None and (self.away_message or self.away_hangup_after_s is not None):
             raise PatterConfigError("away_after_s=None: the caller never counts as away")
 
+    @property
+    def has_guardrails(self) -> bool:
+        """Whether this agent, or one that may take over from it, has any."""
+        return bool(self.guardrails) or any(other.has_guardrails for other in self.handoffs.values())
+
+    def _changes_text(self) -> bool:
+        return bool(self.text_transforms) or any(other._changes_text() for other in self.handoffs.values())
+
     def _check_engine(self) -> None:
         """What an engine does by itself, and what cannot be done to its words before they are sound."""
         if self.on_message is not None:
             raise PatterConfigError("engine= and on_message= both want to answer", hint="pass one of them")
         hooks = self.hooks or PipelineHooks()
         without_words = {
-            "text_transforms": self.text_transforms,
+            "text_transforms": self._changes_text(),
             "barge_in_strategies": self.barge_in_strategies,
             "preemptive_generation": self.preemptive_generation,
             "hedge_after_ms": self.hedge_after_ms is not None,

@@ -31,7 +31,7 @@ from .asking import Asking
 from .barge_in import Floor
 from .clip import Clip
 from .control import CallControl
-from .engine_turn import EngineAnswers, Guard, run_reply
+from .engine_turn import EngineAnswers, ReplyCheck, run_reply
 from .inbox import Agenda, Held, Keys, Leave, Say
 from .interludes import Interludes
 from .keyboard import Keyboard
@@ -355,10 +355,10 @@ class Conversation:
         """
         left_off = self._cut_off
         turn = self._open_turn("reply", utterance=utterance)
-        reword = self._wording(written=True)
-        guard = Guard(self._chunker(), reword) if reword is not None else None
+        reword = self._wording(written=True) if self.replies.persona.agent.has_guardrails else None
+        check = ReplyCheck(self._chunker(), reword) if reword is not None else None
         try:
-            await self._hold_floor(turn, lambda: run_reply(turn, answers, text, hands, guard))
+            await self._hold_floor(turn, lambda: run_reply(turn, answers, text, hands, check))
         except VoiceError:
             # The next session knows the conversation, but not what this one was about to say.
             self._cut_off, self._again = None, True

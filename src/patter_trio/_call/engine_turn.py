@@ -22,7 +22,7 @@ from .toolbox import Toolbox
 from .turn import Turn
 from .wording import Reword
 
-__all__ = ["EngineAnswers", "Guard", "run_reply"]
+__all__ = ["EngineAnswers", "ReplyCheck", "run_reply"]
 
 # Words wait here while the player works: some twenty seconds of them, so that tools do not wait for ears.
 _WORDS = 64
@@ -44,7 +44,7 @@ class EngineAnswers:
 
 
 @attrs.frozen
-class Guard:
+class ReplyCheck:
     """Checks an answer's sentences; ``reword`` gives back what it lets pass as it is."""
 
     chunker: SentenceChunker
@@ -52,15 +52,15 @@ class Guard:
 
 
 async def run_reply(
-    turn: Turn, answers: EngineAnswers, text: str, hands: Stagehands, guard: Guard | None = None
+    turn: Turn, answers: EngineAnswers, text: str, hands: Stagehands, check: ReplyCheck | None = None
 ) -> None:
     """Has the engine answer and plays it until it was heard, failed or was cancelled from outside.
 
     ``text`` are words of the caller that were not spoken. What a tool says meanwhile is spoken by the call's
-    voice, when the engine does not speak. Under a ``guard`` nothing of a response sounds before all of it was
+    voice, when the engine does not speak. Under a ``check`` nothing of a response sounds before all of it was
     checked: which word sounds when is only an estimate, and what is blocked must not be heard at all.
     """
-    performance = _Performance(turn, answers, hands, guard)
+    performance = _Performance(turn, answers, hands, check)
     to_player, sound = trio.open_memory_channel[SpokenAudio](_WORDS)
     to_voice, sentences = trio.open_memory_channel[str](_SENTENCES)
     turn.writes_late = True
@@ -75,8 +75,10 @@ async def run_reply(
 class _Performance:
     """The stages of one answer."""
 
-    def __init__(self, turn: Turn, answers: EngineAnswers, hands: Stagehands, guard: Guard | None) -> None:
-        self._guard = guard
+    def __init__(
+        self, turn: Turn, answers: EngineAnswers, hands: Stagehands, check: ReplyCheck | None
+    ) -> None:
+        self._check = check
         self._turn = turn
         self._answers = answers
         self._engine = answers.engine
@@ -144,7 +146,7 @@ class _Performance:
                             self._item(items, piece.id).feed_text(piece.content)
                     else:
                         self._item(items, piece.item).feed_sound(piece.audio)
-                    if self._guard is None:
+                    if self._check is None:
                         for name, words in items.items():
                             await self._give(name, words, to_player)
             instead = await self._blocked("".join(said))
@@ -165,11 +167,11 @@ class _Performance:
 
     async def _blocked(self, text: str) -> str | None:
         """What is said in place of an answer that must not be heard; ``None`` for one that may."""
-        if self._guard is None:
+        if self._check is None:
             return None
-        chunker = self._guard.chunker
+        chunker = self._check.chunker
         for sentence in (*chunker.push(text), *chunker.flush()):
-            passed = await self._guard.reword(sentence)
+            passed = await self._check.reword(sentence)
             if passed != speakable(sentence):
                 return passed
         return None
