@@ -31,7 +31,7 @@ from patter_trio.testing import (
 )
 
 from ..conformance.realtime_endpoint import Answer, Calls, Dies, Fails, RealtimeEndpoint
-from .ring import LONG, URL, Rung, patter, ring, ring_async, twilio
+from .ring import LONG, URL, Rung, heard_words, patter, ring, ring_async, twilio
 
 ASKED = Caller().waits_for_agent().says("When are you open?")
 ENGINE = OpenAIRealtime(api_key="sk-test")
@@ -504,6 +504,35 @@ def test_a_sentence_that_a_guardrail_blocks_is_never_heard() -> None:
     blocked = [item for item in endpoint.sessions[0].items if item.heard_ms == 0]
     assert [item.text for item in blocked] == ["We have loaves. One is four."], "the engine forgets it too"
     assert rung.result.history[2].unheard == "", "it is not remembered as something still to be said"
+
+
+@pytest.mark.parametrize("after", [0.4 + 0.55 * step for step in range(10)])
+def test_wherever_the_caller_interrupts_history_is_within_a_word_of_their_ear(after: float) -> None:
+    endpoint = far(LONG, "A loaf is four.", pace=0.1)
+    caller = ASKED.barges_in("Wait, what does a loaf cost?", after=after).waits_for_agent().hangs_up()
+
+    async def main() -> Rung:
+        return await ring_async(agent(), caller)
+
+    with endpoint.reached():
+        rung = run_virtual(main, seed=1)
+    assert rung.outcome.ok
+    assert rung.outcome.frames_after_clear == 0
+    assert rung.tasks_left == 0
+    assert abs(len(heard_words(rung)) - len(rung.outcome.heard.split())) <= 1
+    cut = rung.result.history[2]
+    assert " ".join(filter(None, [cut.text, cut.unheard])) in (LONG, LONG[: len(cut.text + cut.unheard) + 1])
+
+
+def test_a_hook_before_the_recogniser_stands_before_the_engine() -> None:
+    def silence(audio: bytes) -> bytes:
+        return bytes(len(audio))
+
+    endpoint = far("I cannot hear you.")
+    caller = ASKED.waits_for_agent().hangs_up()
+    rung = call(endpoint, caller, agent(hooks=PipelineHooks(before_send_to_stt=silence)))
+    assert rung.said("user") == []
+    assert rung.said("assistant")[-1] == "I cannot hear you."
 
 
 # --- settings -----------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import trio
 import trio.testing
 
 import patter_trio.engines.openai as namespaced
+from patter_trio._net.websocket import WebSocket
 from patter_trio.abc import Engine, EngineRequest, EngineSession, EngineSound
 from patter_trio.engines import OpenAIRealtime, OpenAIRealtime2
 from patter_trio.errors import (
@@ -77,9 +78,13 @@ async def answer(
     return "".join(chunk.content for chunk in chunks if chunk.type == "text"), sound, chunks
 
 
+async def _hangs(_: Any) -> None:
+    await trio.sleep_forever()
+
+
 # --- settings -----------------------------------------------------------------------------------------------
 
-ON_THE_WIRE = {
+ON_THE_WIRE: dict[str, tuple[Any, tuple[str, ...], Any]] = {
     "voice": ("marin", ("audio", "output", "voice"), "marin"),
     "reasoning_effort": ("low", ("reasoning", "effort"), "low"),
     "input_audio_transcription_model": (
@@ -116,7 +121,8 @@ async def test_each_setting_reaches_the_wire(
     endpoint: RealtimeEndpoint, autojump_clock: trio.testing.MockClock, name: str
 ) -> None:
     value, path, expected = ON_THE_WIRE[name]
-    async with opened(OpenAIRealtime(api_key="sk-test", **{name: value})):
+    settings: dict[str, Any] = {"api_key": "sk-test", name: value}
+    async with opened(OpenAIRealtime(**settings)):
         pass
     assert at(endpoint.of("session.update")[0]["session"], path) == (value if expected is None else expected)
 
@@ -217,7 +223,7 @@ async def test_a_session_that_is_refused_says_why(
 async def test_a_far_end_that_never_greets_is_given_up(
     endpoint: RealtimeEndpoint, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(realtime_endpoint.Session, "run", lambda self: trio.sleep_forever())
+    monkeypatch.setattr(realtime_endpoint.Session, "run", _hangs)
     with pytest.raises(PatterConnectionError, match="2 s"):
         async with opened(OpenAIRealtime(api_key="k", connect_timeout=2)):
             pass
@@ -356,13 +362,13 @@ async def test_tools_are_told_and_answered(
     endpoint: RealtimeEndpoint, autojump_clock: trio.testing.MockClock
 ) -> None:
     endpoint.answers = [Calls((("a", {"x": 1}), ("b", {})), "Wait."), "Done."]
-    tools = [
+    tools: list[dict[str, Any]] = [
         {"type": "function", "function": {"name": "a", "description": "d", "parameters": {"type": "object"}}}
     ]
     async with opened() as session:
         session.update("Be brief.", tools)
         session.update("Be brief.", tools)
-        text, _, chunks = await answer(session)
+        _, _, chunks = await answer(session)
         calls = [chunk for chunk in chunks if chunk.type == "tool_call"]
         assert [(call.name, call.arguments) for call in calls] == [("a", '{"x": 1}'), ("b", "{}")]
         session.give_result(calls[0].id, "one")
@@ -423,14 +429,12 @@ async def test_a_far_end_that_reads_nothing_is_lost(
     endpoint: RealtimeEndpoint, autojump_clock: trio.testing.MockClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened() as session:
-        far = endpoint.sessions[0]
-        monkeypatch.setattr(far, "_take", lambda event: trio.sleep_forever())
         stuck = trio.Event()
-        monkeypatch.setattr(type(session._socket), "send", lambda self, message: stuck.wait())  # type: ignore[attr-defined]
+        monkeypatch.setattr(WebSocket, "send", lambda self, message: stuck.wait())
         await session.hear(SpeechStarted(0.0))
+        for number in range(2000):
+            await session.hear(SpeechAudio(b"\0" * 480, number * 0.06, True))
         with pytest.raises(PatterConnectionError, match="takes no more"):
-            for number in range(2000):
-                await session.hear(SpeechAudio(b"\0" * 480, number * 0.06, True))
             await anext(session)
 
 

@@ -71,7 +71,7 @@ def test_sound_and_text_name_their_response_and_item() -> None:
 def test_a_tool_call_that_is_told_twice_is_one() -> None:
     reader = wire.RealtimeReader()
     call = {"type": "function_call", "call_id": "c1", "name": "book", "arguments": '{"day":"Tue"}'}
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"type": "response.output_item.added", "response_id": "r", "item": {**call, "arguments": ""}},
         {"type": "response.function_call_arguments.done", "response_id": "r", **call, "name": None},
         {"type": "response.output_item.done", "response_id": "r", "item": call},
@@ -103,7 +103,7 @@ def test_what_is_no_event_is_refused(message: str) -> None:
         list(wire.RealtimeReader().read(message))
 
 
-ODD = st.sampled_from(
+ODD: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, 3, "x", "", [], [1], {}, {"id": 7}, {"type": None}, {"error": []}, {"item": {"type": 1}}]
 )
 KINDS = sorted(wire._READINGS) + sorted(wire._BETA) + ["something.new"]

@@ -351,7 +351,7 @@ class Conversation:
     ) -> None:
         """Has the engine answer what it has heard; ``text`` are words that were not spoken.
 
-        Where it has nothing to say to a sound that cut the agent off, the agent goes on with what it was saying.
+        Where it has nothing to say to a sound that cut the agent off, the agent goes on with its words.
         """
         left_off = self._cut_off
         turn = self._open_turn("reply", utterance=utterance)
@@ -373,7 +373,7 @@ class Conversation:
             await self._say(left_off, hands)
 
     async def _answer_again(self, hands: Stagehands) -> None:
-        """Has the engine answer once more, or go on, where it was cut off by something else than the caller."""
+        """Has the engine answer once more, or go on, where something else than the caller cut it off."""
         assert self.engine is not None, "only an engine's answers are asked for again"
         last = self.history.entries[-1] if self.history.entries else None
         begun = last is not None and last.role == "assistant" and last.turn_idx == self._idx

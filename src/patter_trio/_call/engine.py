@@ -1,8 +1,8 @@
 """The engine of one call, as its ears and as its mouth.
 
 An engine is one connection, and a call has two uses for it: what understands the caller, and what speaks. So
-here is a recogniser over it, which the call keeps connected as it does any other, and a voice over the session
-that the recogniser has open at the time.
+here is a recogniser over it, which the call keeps connected as it does any other, and a voice over the
+session that the recogniser has open at the time.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ class CallEngine:
                 if transcript.is_final:
                     if self._unanswered:
                         self._unanswered.popleft().text = transcript.text
-                    # A recogniser answers each speech; this is how the call knows what need not be heard again.
+                    # A recogniser answers each speech: so the call knows what need not be heard again.
                     for _ in range((self._covers.popleft() if self._covers else 1) - 1):
                         await to_call.send(Transcript("", is_final=True))
                 await to_call.send(transcript)

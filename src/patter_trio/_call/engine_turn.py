@@ -220,11 +220,11 @@ class _Performance:
     ) -> None:
         """Sentences that somebody else has for this turn."""
         turn, hands = self._turn, self._hands
-        with stage(turn, "synthesize", VoiceError, f"text to speech ({hands.voice_name})"):
-            with sentences, to_player:
-                async for sentence in sentences:
-                    async with self._mouth:
-                        await self._say(sentence, to_player)
+        what = f"text to speech ({hands.voice_name})"
+        with stage(turn, "synthesize", VoiceError, what), sentences, to_player:
+            async for sentence in sentences:
+                async with self._mouth:
+                    await self._say(sentence, to_player)
 
 
 def _nothing() -> None:

@@ -267,7 +267,10 @@ class Ledger:
         return [" ".join([*filler, *parts[0]]), *map(" ".join, parts[1:])]
 
     def heard_within(self, first: int, count: int, now: float) -> int:
-        """Samples heard of ``count`` sentences from number ``first`` on, where the voice says which is which."""
+        """Samples heard of ``count`` sentences from number ``first`` on.
+
+        The voice must have said where each sentence begins.
+        """
         heard = self.heard(now)
         ends = [*(span.start for span in self._spans[1:]), self.synthesised]
         own = [

@@ -1,4 +1,4 @@
-"""When a caller has finished whose words are understood later than they are answered: an engine hears them."""
+"""When a caller has finished whose words are understood later than they are answered, by an engine."""
 
 from __future__ import annotations
 

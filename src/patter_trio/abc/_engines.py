@@ -38,8 +38,8 @@ class EngineSession(Protocol):
     """An engine's end of one call. It takes no turns by itself: the call says when it is to speak.
 
     As an iterator it gives what the caller said: interim transcripts, and one final transcript for each
-    :meth:`commit`, in their order, an empty one where nothing was understood. It ends once no more sound comes
-    and those are given, and raises when the far side is lost.
+    :meth:`commit`, in their order, an empty one where nothing was understood. It ends once no more sound
+    comes and those are given, and raises when the far side is lost.
     """
 
     def __aiter__(self) -> EngineSession:
@@ -73,9 +73,10 @@ class EngineSession(Protocol):
     def respond(
         self, request: EngineRequest
     ) -> AbstractAsyncContextManager[AsyncIterable[EngineSound | LLMChunk]]:
-        """Speaks: sound comes with ``text`` chunks of its words, ``tool_call``, ``usage`` and ``done`` chunks.
+        """Speaks: sound comes, and chunks with its ``text``, its ``tool_call``s, its ``usage``, and ``done``.
 
-        Leaving the context early stops the engine. One response at a time.
+        A ``text`` chunk has the item that it belongs to for its ``id``. Leaving the context early stops the
+        engine. One response at a time.
         """
         ...
 

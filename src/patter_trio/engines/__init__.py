@@ -1,4 +1,4 @@
-"""Engines: ears, model and voice in one. ``from patter_trio.engines import openai`` has ``openai.Realtime``."""
+"""Engines: ears, model and voice in one; ``openai.Realtime`` is the namespaced ``OpenAIRealtime``."""
 
 from __future__ import annotations
 

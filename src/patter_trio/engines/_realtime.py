@@ -1,7 +1,7 @@
 """One call's session with OpenAI Realtime: the sound goes out, and what comes back finds who waits for it.
 
-The session takes no turns of its own: the call commits the caller's sound and asks for each response. One task
-sends and one receives; whoever wants something sent puts it into a queue and does not wait, so that a
+The session takes no turns of its own: the call commits the caller's sound and asks for each response. One
+task sends and one receives; whoever wants something sent puts it into a queue and does not wait, so that a
 response can be stopped in the middle of a cancellation.
 """
 
@@ -265,7 +265,7 @@ class RealtimeSession:
 
     async def _renew_in_time(self) -> None:
         await trio.sleep(_RENEWED_SECONDS)
-        while self._busy:
+        while self._busy:  # noqa: ASYNC110 (it is over in a few looks, and this is once an hour)
             await trio.sleep(_LOOK_AGAIN_SECONDS)
         raise PatterConnectionError("an OpenAI Realtime session lasts an hour: the next one takes over")
 

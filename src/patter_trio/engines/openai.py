@@ -76,10 +76,10 @@ class OpenAIRealtime:
         voice: ``alloy``, ``ash``, ``ballad``, ``coral``, ``echo``, ``sage``, ``shimmer``, ``verse``,
             ``marin``, ``cedar`` …
         model: a model of the Realtime API.
-        reasoning_effort: how long a model that reasons may do so; ``low`` suits a telephone. ``None`` leaves it to
-            the model.
-        input_audio_transcription_model: what writes down the caller's words, beside the model, for history and
-            events; ``None`` for ``gpt-transcribe``.
+        reasoning_effort: how long a model that reasons may do so; ``low`` suits a telephone. ``None`` leaves
+            it to the model.
+        input_audio_transcription_model: what writes down the caller's words, beside the model, for history
+            and events; ``None`` for ``gpt-transcribe``.
         transcription_language: an ISO 639-1 hint for that.
         noise_reduction: what the caller's sound is cleaned of before the model hears it.
         speed: how fast the voice speaks, 0.25 to 1.5.
