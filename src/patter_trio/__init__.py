@@ -38,6 +38,7 @@ from ._turns.latency import LatencyBreakdown, TurnMetrics
 from ._turns.strategies import BackchannelStrategy, MinWordsStrategy
 from ._turns.usage import Usage
 from .carriers import Plivo, Telnyx, Twilio
+from .engines import OpenAIRealtime, OpenAIRealtime2
 from .errors import (
     AllProvidersFailedError,
     AuthenticationError,
@@ -181,6 +182,8 @@ __all__ = [
     "OpenAICompatibleLLMProvider",
     "OpenAILLM",
     "OpenAILLMProvider",
+    "OpenAIRealtime",
+    "OpenAIRealtime2",
     "OpenAITranscribeSTT",
     "OpenClawLLM",
     "OutgoingCall",

@@ -194,7 +194,7 @@ async def _never() -> AsyncIterator[int]:
 
 def _with_a_model(agent: Agent | None) -> Agent | None:
     """An agent of which nobody said who thinks gets OpenAI's model, where its key is in the environment."""
-    if agent is None or agent.llm is not None or agent.on_message is not None:
+    if agent is None or any((agent.llm, agent.on_message, agent.engine)):
         return agent
     return attrs.evolve(agent, llm=OpenAILLM()) if os.environ.get("OPENAI_API_KEY") else agent
 

@@ -43,6 +43,7 @@ class Providers:
     async def _enliven(self, agent: Agent) -> Agent:
         return attrs.evolve(
             agent,
+            engine=await self.open(agent.engine),
             stt=await self.open(agent.stt),
             llm=await self.open(agent.llm),
             tts=await self.open(agent.tts),
@@ -68,6 +69,7 @@ class Providers:
         """An agent that may take over: it brings its tools and uses the ears and voice there are."""
         return attrs.evolve(
             agent,
+            engine=None,
             stt=None,
             llm=None,
             tts=None,

@@ -394,3 +394,18 @@ def test_sound_in_between_neither_hastens_nor_takes_back_what_was_heard(
         queue += [ours] * 2
     ledger.cut(clock * 0.01 + len(queue) * 0.01)
     assert ledger.heard(0.0) == (played + sum(queue)) * 80
+
+
+def test_how_much_was_heard_of_some_of_the_sentences() -> None:
+    ledger = Ledger(1, 8000)
+    ledger.synthesise(800, "Well.", passing=True)
+    ledger.synthesise(160, "")
+    for sentence in ("one", "two", "three"):
+        ledger.write(sentence)
+        ledger.synthesise(1000, sentence)
+        ledger.synthesise(600)
+    ledger.send(800 + 160 + 1600 + 400, 0.0)
+    now = ledger.plays_until
+    ledger.mark_played(ledger.mark(), now)
+    assert [ledger.heard_within(number, 1, now) for number in range(4)] == [1600, 400, 0, 0]
+    assert ledger.heard_within(0, 3, now) == 2000

@@ -83,7 +83,7 @@ async def listen(
             if utterance is not None:
                 if pressed is not None:
                     report.transcript("user", pressed.text)
-                if utterance.text:
+                if utterance.text and not utterance.unworded:
                     report.end_of_utterance(utterance)
                 words.set(attrs.evolve(words.value, committed=True))
                 await utterances.send(attrs.evolve(utterance, turn_idx=report.turn_idx))

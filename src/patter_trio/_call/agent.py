@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -22,6 +23,7 @@ from .._turns.endpointing import EndpointingSettings
 from ..abc import (
     AudioFilterProvider,
     BargeInStrategy,
+    Engine,
     LLMProvider,
     Opens,
     STTProvider,
@@ -38,6 +40,13 @@ from .hooks import PipelineHooks
 from .wording import check_transforms
 
 __all__ = ["Agent"]
+
+_log = logging.getLogger("patter_trio.call")
+
+_HOOKS_OF_WORDS = (
+    *("after_transcribe", "before_llm", "on_chunk", "on_sentence", "on_response"),
+    *("before_synthesize", "after_synthesize"),
+)
 
 # Whoever takes a call over takes it over on the line that there is.
 _OF_THE_CALL = (
@@ -173,6 +182,8 @@ class Agent:
         first_message: said as soon as the line is open; a turn like any other, so it can be interrupted.
         first_message_interruptible: ``False`` for a greeting that must be heard to its end; what the caller
             says over it is answered afterwards.
+        engine: speech to speech in one, such as :class:`OpenAIRealtime`, in place of ``stt``, ``llm`` and
+            ``tts``; a ``tts`` that is given all the same says the fixed words, such as the first message.
         stt: speech to text.
         llm: the language model; give this or ``on_message``.
         tts: the voice.
@@ -255,6 +266,9 @@ class Agent:
     system_prompt: str = attrs.field(validator=text)
     first_message: str = attrs.field(default="", validator=text)
     first_message_interruptible: bool = True
+    engine: Engine | Opens[Engine] | None = attrs.field(
+        default=None, validator=_provider(Engine, "name, model and open_session(audio, call, memory)")
+    )
     stt: STTProvider | Opens[STTProvider] | None = attrs.field(
         default=None, validator=_provider(STTProvider, "name and transcribe(hearing, audio, call)")
     )
@@ -333,6 +347,8 @@ class Agent:
     max_history: int = attrs.field(default=200, validator=number(1, whole=True))
 
     def __attrs_post_init__(self) -> None:
+        if self.engine is not None:
+            self._check_engine()
         if self.llm is not None and self.on_message is not None:
             raise PatterConfigError(
                 "llm= and on_message= both want to answer", hint="pass one or the other, not both"
@@ -378,6 +394,39 @@ class Agent:
             raise PatterConfigError("away_after_s=None: the caller never counts as away")
 
     @property
+    def has_guardrails(self) -> bool:
+        """Whether this agent, or one that may take over from it, has any."""
+        return bool(self.guardrails) or any(other.has_guardrails for other in self.handoffs.values())
+
+    def _changes_text(self) -> bool:
+        return bool(self.text_transforms) or any(other._changes_text() for other in self.handoffs.values())
+
+    def _check_engine(self) -> None:
+        """What an engine does by itself, and what cannot be done to its words before they are sound."""
+        if self.on_message is not None:
+            raise PatterConfigError("engine= and on_message= both want to answer", hint="pass one of them")
+        hooks = self.hooks or PipelineHooks()
+        without_words = {
+            "text_transforms": self._changes_text(),
+            "barge_in_strategies": self.barge_in_strategies,
+            "preemptive_generation": self.preemptive_generation,
+            "hedge_after_ms": self.hedge_after_ms is not None,
+            "compaction": self.compaction,
+            "long_turn_message": self.long_turn_message,
+            **{f"the hook {name}": hooks.hook(name) for name in _HOOKS_OF_WORDS},
+        }
+        for name, wanted in without_words.items():
+            if wanted:
+                raise PatterConfigError(
+                    f"{name} works on words, and an engine's answer is sound", hint="use stt=, llm= and tts="
+                )
+        ignored = [name for name in ("llm", "stt") if getattr(self, name) is not None]
+        if ignored:
+            _log.warning("%s is not used: the engine hears and thinks by itself", " and ".join(ignored))
+            for name in ignored:
+                object.__setattr__(self, name, None)
+
+    @property
     def endpointing(self) -> EndpointingSettings:
         """The delays as the pure core takes them."""
         return EndpointingSettings(
@@ -407,6 +456,10 @@ class Agent:
         Raises:
             PatterConfigError: a stage is missing.
         """
+        if self.engine is not None:
+            if self.vad is None:
+                raise PatterConfigError("the agent cannot take calls without vad", hint="see patter_trio.vad")
+            return
         missing = [name for name in ("stt", "tts", "vad") if getattr(self, name) is None]
         if self.llm is None and self.on_message is None:
             missing.append("llm (or on_message)")

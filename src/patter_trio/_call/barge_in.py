@@ -218,6 +218,8 @@ class Floor:
                 utterance = await self.inbox.peek()
             except trio.EndOfChannel:
                 return
+            # A sound that was too short to take the floor, of which nobody knows yet what it says.
+            short = utterance.unworded and not utterance.has_keys and bool(self.rules.threshold)
             if utterance.has_keys:
                 takes = bool(self.rules.threshold) or not turn.audible
             elif by_words:
@@ -227,7 +229,7 @@ class Floor:
             if takes:
                 await self._cut(turn)
                 return
-            if by_words and not utterance.has_keys:
+            if (by_words and not utterance.has_keys) or short:
                 self.inbox.pass_over(utterance)
 
     # --- keys and hold --------------------------------------------------------------------------------------

@@ -317,6 +317,9 @@ class Call(TellsSpeechEdges):
             except* PatterError as group:
                 fault = _first(group)
                 reason = _FAULTS.get(fault.code, "error")
+                if self.agent.engine is not None and reason in ("stt_failed", "tts_failed"):
+                    # Its ears and its voice are one thing.
+                    reason = "engine_failed"
             finally:
                 if self._draining or trio.current_effective_deadline() == float("-inf"):
                     reason = "drained"

@@ -31,6 +31,7 @@ from .asking import Asking
 from .barge_in import Floor
 from .clip import Clip
 from .control import CallControl
+from .engine_turn import EngineAnswers, ReplyCheck, run_reply
 from .inbox import Agenda, Held, Keys, Leave, Say
 from .interludes import Interludes
 from .keyboard import Keyboard
@@ -74,6 +75,7 @@ class Conversation:
     asking: Asking
     keyboard: Keyboard
     preemption: Preemption | None = None
+    engine: EngineAnswers | None = None
     metrics: list[TurnMetrics] = attrs.field(factory=list[TurnMetrics])
     closed_turns: Level[int] = attrs.field(factory=lambda: Level(0))
     current: Turn | None = None
@@ -81,6 +83,7 @@ class Conversation:
     _waiting: str = ""
     _cut_off: Say | None = None
     _unfinished: str = ""
+    _again: bool = False
     _ended: bool = False
     _idx: int = 0
     _serial: int = 0
@@ -126,7 +129,7 @@ class Conversation:
         await self._converse()
 
     async def _converse(self) -> None:
-        tts = self.agent.tts
+        tts = self.agent.tts or (self.engine and self.engine.engine)
         assert isinstance(tts, TTSProvider), "checked by Agent.require_pipeline, opened by the session"
         failures = 0
         while True:
@@ -193,6 +196,8 @@ class Conversation:
             await self._say(self._cut_off, hands, "say" if self.metrics else "greeting")
         if self.left:
             return
+        if self._again and not self._on_hold and not self.control.is_hung_up and not self._gone:
+            await self._answer_again(hands)
         while True:
             if self._on_hold:
                 await self._stay_on_hold(hands)
@@ -288,8 +293,14 @@ class Conversation:
             utterance = attrs.evolve(utterance, text=text)
         self._waiting = " ".join(filter(None, [self._waiting, utterance.text]))
         self._idx = utterance.turn_idx
+        if utterance.unworded:
+            self.report.end_of_utterance(utterance)
+            self._idx = self.report.turn_idx
         if self._gone or self.control.is_hung_up:
+            await self._learn_last_words()
             self._remember_user()
+        elif self.engine is not None and utterance.says_something:
+            await self._answer_by_engine(self.engine, utterance.text, utterance, hands)
         elif self._waiting:
             await self._answer(utterance, hands)
         # The floor was taken by a sound without words: the agent takes up what it was saying.
@@ -324,6 +335,9 @@ class Conversation:
 
     async def _go_on(self, utterance: Utterance, hands: Stagehands) -> None:
         """Continues an answer that was cut before the model had written all of it."""
+        if self.engine is not None:
+            await self._answer_again(hands)
+            return
         await self._drop_early()
         question, told = self._unfinished, self.history.entries[-1].text if self.history.entries else ""
         turn = self._open_turn("reply", utterance=utterance)
@@ -331,6 +345,51 @@ class Conversation:
         await self._take_turn(turn, script, hands, self._filler)
         if turn.floor_lost and not self._unfinished and self._cut_off is None:
             self._unfinished = question
+
+    async def _answer_by_engine(
+        self, answers: EngineAnswers, text: str, utterance: Utterance | None, hands: Stagehands
+    ) -> None:
+        """Has the engine answer what it has heard; ``text`` are words that were not spoken.
+
+        Where it has nothing to say to a sound that cut the agent off, the agent goes on with its words.
+        """
+        left_off = self._cut_off
+        turn = self._open_turn("reply", utterance=utterance)
+        reword = self._wording(written=True) if self.replies.persona.agent.has_guardrails else None
+        check = ReplyCheck(self._chunker(), reword) if reword is not None else None
+        try:
+            await self._hold_floor(turn, lambda: run_reply(turn, answers, text, hands, check))
+        except VoiceError:
+            # The next session knows the conversation, but not what this one was about to say.
+            self._cut_off, self._again = None, True
+            raise
+        self._again = False
+        if turn.answered or turn.floor_lost or self._gone:
+            return
+        if isinstance(turn.error, LanguageModelError):
+            if self.agent.llm_error_message:
+                await self._say(Say(self.agent.llm_error_message), hands)
+        elif left_off is not None and not turn.user_text and not any(turn.steps):
+            await self._say(left_off, hands)
+
+    async def _answer_again(self, hands: Stagehands) -> None:
+        """Has the engine answer once more, or go on, where something else than the caller cut it off."""
+        assert self.engine is not None, "only an engine's answers are asked for again"
+        last = self.history.entries[-1] if self.history.entries else None
+        begun = last is not None and last.role == "assistant" and last.turn_idx == self._idx
+        await self._answer_by_engine(self.engine, GO_ON if begun else "", None, hands)
+
+    async def _learn_last_words(self) -> None:
+        if self.engine is not None:
+            await self.engine.engine.take_last()
+            await self.engine.engine.wait_words()
+            self._learn_words()
+
+    def _learn_words(self) -> None:
+        """What the caller was answered to, as far as it is known in words by now."""
+        if self.engine is not None:
+            words = self.engine.engine.take_words()
+            self._waiting = " ".join(filter(None, [self._waiting, words]))
 
     async def _say(self, say: Say, hands: Stagehands, kind: TurnKind = "say") -> None:
         turn = self._open_turn(kind, text=say.text, interruptible=say.interruptible)
@@ -400,9 +459,17 @@ class Conversation:
         self.current = turn
         try:
             await self.floor.run(turn, body)
+            if self.engine is not None:
+                if turn.floor_lost:
+                    self.engine.engine.truncate(turn.ledger, trio.current_time())
+                if turn.kind == "reply" and turn.error is None:
+                    await self.engine.engine.wait_words()
         finally:
             # Also when the whole call is being cancelled: nothing in here waits.
             self.current = None
+            if self.engine is not None and turn.kind == "reply":
+                self._learn_words()
+                turn.user_text = self._waiting
             self._close_turn(turn)
         if isinstance(turn.error, VoiceError):
             raise turn.error
@@ -417,6 +484,8 @@ class Conversation:
         utterance: Utterance | None = None,
     ) -> Turn:
         self._serial += 1
+        if self.engine is not None:
+            self.engine.engine.begin()
         ledger = Ledger(self._serial, self.leg.audio.sample_rate, self._echoing)
         times = TurnTimes(trio.current_time())
         if utterance is not None:
@@ -487,6 +556,8 @@ class Conversation:
 
     def remember_tool(self, turn: Turn, used: UsedTool) -> None:
         """A tool has finished after its turn was cut: the model is told of it with the next question."""
+        if self.engine is not None:
+            self.engine.engine.give_result(used.id, used.result)
         if not turn.closed:
             turn.steps[-1].append(used)
             return
@@ -501,6 +572,11 @@ class Conversation:
     def _remember_passed(self, turn: Turn) -> None:
         """Signs of listening are remembered where they were made, and answered by nobody."""
         for utterance in self.floor.inbox.take_passed(turn.ledger.plays_until):
+            if utterance.unworded:
+                # A noise. What the caller says now goes on in the same sound, and takes it along.
+                if self.engine is not None and not turn.floor_lost and not self.floor.speech.value.speaking:
+                    self.engine.engine.forget()
+                continue
             self.report.passed_over(utterance.text)
             self.history.add(
                 HistoryEntry("user", utterance.text, self.report.wall(), turn_idx=utterance.turn_idx)

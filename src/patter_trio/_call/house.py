@@ -23,9 +23,11 @@ from .._turns.endpointing import CallerWords, Endpointing
 from .._turns.history import History
 from .._turns.keys import KeyCollector, KeyPresses
 from .._turns.latency import TurnMetrics
+from .._turns.sound_endpointing import SoundEndpointing
 from .._turns.window import SoundWindow
 from ..abc import (
     AudioFilterProvider,
+    Engine,
     LLMProvider,
     MediaSocket,
     MediaWire,
@@ -42,6 +44,8 @@ from .barge_in import Floor
 from .compact import compact
 from .control import CallControl
 from .conversation import Conversation
+from .engine import CallEngine
+from .engine_turn import EngineAnswers
 from .hooking import CallHooks
 from .inbox import Agenda, Inbox, Leave
 from .keyboard import Keyboard
@@ -87,6 +91,7 @@ EndReason = Literal[
     "carrier_stalled",
     "stt_failed",
     "tts_failed",
+    "engine_failed",
     "drained",
     "error",
 ]
@@ -157,6 +162,11 @@ class House:
         self._hooks = CallHooks(agent.hooks, info, history, asking, control)
         persona = Persona(info, agent)
         self._toolbox = Toolbox(persona, control, report, more_tools)
+        self._engine: CallEngine | None = None
+        answers: EngineAnswers | None = None
+        if isinstance(agent.engine, Engine):
+            self._engine = CallEngine(agent.engine, wire.audio, info, history)
+            answers = EngineAnswers(self._engine, persona, self._toolbox)
         replies = Replies(info, agent, persona, history, control, self._hooks, self._toolbox)
         self._conversation = Conversation(
             info,
@@ -171,6 +181,7 @@ class House:
             asking,
             Keyboard(info.call_id, self._leg, report, control.carrier),
             self._preemption,
+            answers,
         )
         self._running = RunningCall(
             agent.language,
@@ -257,7 +268,8 @@ class House:
         """What understands the caller: the detector, the recogniser, and who says when they are done."""
         agent, audio = self._agent, self._wire.audio
         assert isinstance(agent.vad, VADProvider), "checked by Agent.require_pipeline, opened by the session"
-        assert isinstance(agent.stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
+        stt = self._engine or agent.stt
+        assert isinstance(stt, STTProvider), "checked by Agent.require_pipeline, opened by the session"
         detector = agent.vad.open_detector(audio.sample_rate)
         tracker = SpeechTracker(agent.vad.thresholds, detector.window)
         window = None
@@ -272,7 +284,7 @@ class House:
         nursery.start_soon(self._detect, detector, tracker, window)
         nursery.start_soon(
             transcribe,
-            self._hooks.around_recogniser(agent.stt),
+            self._hooks.around_recogniser(stt),
             self._hearing_in,
             audio,
             self._info,
@@ -320,7 +332,8 @@ class House:
                 return
 
         with self._agenda, questions:
-            endpointing = Endpointing(self._agent.endpointing)
+            made = Endpointing if self._engine is None else SoundEndpointing
+            endpointing = made(self._agent.endpointing)
             keys = KeyCollector((self._agent.dtmf_timeout_ms or 0) / 1000, self._agent.dtmf_terminator)
             await listen(self._heard_in, endpointing, keys, self._agenda, self._words, self._report, ask)
 

@@ -108,7 +108,7 @@ class Inbox:
                 continue
             if not isinstance(item, Utterance):
                 self._early.append(item)
-            elif item.text:
+            elif item.says_something:
                 self._early.append(item)
                 return item
 
@@ -154,4 +154,7 @@ def _joined(first: Agenda, second: Agenda) -> Utterance:
     assert isinstance(second, Utterance)
     text = " ".join(filter(None, [first.text, second.text]))
     keys = first.has_keys or second.has_keys
-    return attrs.evolve(second, text=text, speech_started=first.speech_started, has_keys=keys)
+    unworded = first.unworded or second.unworded
+    return attrs.evolve(
+        second, text=text, speech_started=first.speech_started, has_keys=keys, unworded=unworded
+    )

@@ -25,7 +25,7 @@ from .chunks import TellingVoice, telling_text
 from .turn import Script, Turn
 from .wording import Reword
 
-__all__ = ["Filler", "Stagehands", "run_sound", "run_turn"]
+__all__ = ["Filler", "Stagehands", "played", "run_sound", "run_turn", "stage"]
 
 # Sentences wait here while the voice works: enough that a model never waits for a voice in practice.
 _SENTENCES = 8
@@ -72,7 +72,7 @@ async def run_turn(
         async with trio.open_nursery() as stages:
             stages.start_soon(performance.think, chunker, to_voice, to_player.clone(), reword)
             stages.start_soon(performance.speak, sentences, to_player)
-            stages.start_soon(_play, turn, sound, hands, hands.voice_name)
+            stages.start_soon(played, turn, sound, hands, hands.voice_name)
             if filler is not None:
                 await stages.start(performance.fill_the_pause, filler)
     turn.times.ended = trio.current_time()
@@ -98,7 +98,7 @@ class _Performance:
         """From the model or function to sentences."""
         turn, script = self._turn, self._script
         words = turn.taking_words(to_voice, to_player)
-        with words, _stage(turn, "generate", LanguageModelError, script.provider):
+        with words, stage(turn, "generate", LanguageModelError, script.provider):
             report = self._hands.report
             deltas = script.deltas
             if report.wants_chunks:
@@ -120,7 +120,7 @@ class _Performance:
     ) -> None:
         """From sentences to sound."""
         turn, hands = self._turn, self._hands
-        with _stage(turn, "synthesize", VoiceError, self._speaker):
+        with stage(turn, "synthesize", VoiceError, self._speaker):
             with sentences, to_player:
                 words = _Begun(sentences)
                 begun = await words.begin()
@@ -141,7 +141,7 @@ class _Performance:
         turn, hands = self._turn, self._hands
         self._pausing.set(True)
         task_status.started()
-        with _stage(turn, "fill", VoiceError, self._speaker), turn.pause:
+        with stage(turn, "fill", VoiceError, self._speaker), turn.pause:
             await trio.sleep(filler.after)
             if turn.error is None:
                 await fill(hands.voice, filler.text, hands.leg.audio, self._filler_sound)
@@ -175,7 +175,7 @@ async def run_sound(turn: Turn, pieces: Iterable[SpokenAudio], hands: Stagehands
     with turn.scope:
         async with trio.open_nursery() as stages:
             stages.start_soon(_give, turn, pieces, to_player)
-            stages.start_soon(_play, turn, sound, hands, turn.kind)
+            stages.start_soon(played, turn, sound, hands, turn.kind)
     turn.times.ended = trio.current_time()
 
 
@@ -193,7 +193,7 @@ async def _give(
         turn.written = turn.ledger.complete = True
 
 
-async def _play(
+async def played(
     turn: Turn, sound: trio.MemoryReceiveChannel[SpokenAudio], hands: Stagehands, source: str
 ) -> None:
     """From sound to the caller's ear."""
@@ -253,7 +253,7 @@ def _cuttable(turn: Turn, name: str) -> Iterator[None]:
 
 
 @contextmanager
-def _stage(turn: Turn, name: str, error: type[ProviderError], what: str) -> Iterator[None]:
+def stage(turn: Turn, name: str, error: type[ProviderError], what: str) -> Iterator[None]:
     """Somebody else's code behind one of our actors: its failure ends the turn, never the call."""
     try:
         with _cuttable(turn, name), foreign(error, what):

@@ -62,7 +62,8 @@ class Turn:
     ``committed`` answers words that may still change: it works behind its closed gate, and nobody is told
     of it. While it is ``pressing`` keys, nobody takes the floor from it. ``pause`` is cancelled when
     what fills the pause before the answer is not needed any more. Once it is ``closed``, all of it is in the
-    history that ever will be.
+    history that ever will be. In one that ``writes_late``, what is put in between is written down by whoever
+    speaks it, when they do: the answer's own words are written as they sound.
     """
 
     serial: int
@@ -87,6 +88,7 @@ class Turn:
     pause: trio.CancelScope = attrs.field(factory=trio.CancelScope)
     floor_lost: bool = False
     closed: bool = False
+    writes_late: bool = False
     written: bool = False
     error: ProviderError | None = None
     tts_characters: int = 0
@@ -147,7 +149,8 @@ class Turn:
         return True
 
     async def _give(self, sentence: str, sentences: trio.MemorySendChannel[str]) -> None:
-        self.wrote(sentence)
+        if not self.writes_late:
+            self.wrote(sentence)
         try:
             await sentences.send(sentence)
         except (trio.BrokenResourceError, trio.ClosedResourceError):

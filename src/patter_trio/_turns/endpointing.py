@@ -68,7 +68,8 @@ class Utterance:
     """What the caller said, committed. ``text`` is empty when there was speech but no words.
 
     ``turn_idx`` counts the utterances with words of a call, from 1; an empty one has that of the last. What
-    ``has_keys`` holds keys that the caller has pressed, which are never just a sign of listening.
+    ``has_keys`` holds keys that the caller has pressed, which are never just a sign of listening. What is
+    ``unworded`` was spoken, and its words are not known yet: an engine has the sound.
     """
 
     text: str
@@ -80,6 +81,12 @@ class Utterance:
     committed_at: float = 0.0
     turn_idx: int = 0
     has_keys: bool = False
+    unworded: bool = False
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is anything in it to be answered."""
+        return bool(self.text) or self.unworded
 
 
 class Endpointing:

@@ -266,6 +266,20 @@ class Ledger:
         parts = [told[start:end] for start, end in itertools.pairwise([0, *ends, len(told)])]
         return [" ".join([*filler, *parts[0]]), *map(" ".join, parts[1:])]
 
+    def heard_within(self, first: int, count: int, now: float) -> int:
+        """Samples heard of ``count`` sentences from number ``first`` on.
+
+        The voice must have said where each sentence begins.
+        """
+        heard = self.heard(now)
+        ends = [*(span.start for span in self._spans[1:]), self.synthesised]
+        own = [
+            (span.start, end)
+            for span, end in zip(self._spans, ends, strict=False)
+            if not span.passing and span.text != ""
+        ]
+        return sum(max(0, min(heard, end) - start) for start, end in own[first : first + count])
+
     def unheard_text(self, now: float) -> str:
         """The words written for this turn that the caller has not heard."""
         return " ".join(self._split(now)[2])

@@ -37,6 +37,7 @@ from ._carriers import (
     WebhookRequest,
     WritesDigits,
 )
+from ._engines import Engine, EngineRequest, EngineSession, EngineSound
 from ._providers import (
     AudioFilter,
     AudioFilterProvider,
@@ -59,6 +60,10 @@ __all__ = [
     "Carrier",
     "DetectorThresholds",
     "EndsByClosing",
+    "Engine",
+    "EngineRequest",
+    "EngineSession",
+    "EngineSound",
     "FollowsUp",
     "LLMProvider",
     "LiveCarrier",
