@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -24,6 +25,10 @@ from .frames import FrameSocket
 from .pipes import Pipe, pipe_over
 
 __all__ = ["WebSocket", "open_websocket"]
+
+# The library's own would write every header of a handshake where debugging is on: the keys are there.
+_log = logging.getLogger("patter_trio.net.websocket")
+_log.setLevel(logging.INFO)
 
 _READ_SIZE = 64 * 1024
 _QUOTED = 300
@@ -187,7 +192,7 @@ async def _connect(address: WebSocketURI, tls: ssl.SSLContext | None) -> trio.ab
 async def _shake_hands(
     pipe: Pipe, address: WebSocketURI, headers: Mapping[str, str], max_size: int, close_timeout: float
 ) -> FrameSocket:
-    protocol = ClientProtocol(address, max_size=max_size)
+    protocol = ClientProtocol(address, max_size=max_size, logger=_log)
     request = protocol.connect()
     for name, value in headers.items():
         request.headers[name] = value

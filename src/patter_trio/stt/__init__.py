@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .deepgram import DeepgramSTT
 from .moonshine import MoonshineSTT
 
-__all__ = ["MoonshineSTT"]
+__all__ = ["DeepgramSTT", "MoonshineSTT"]
