@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .hibari import HibariTTS
 from .nano import NanoTTS
 
-__all__ = ["HibariTTS", "NanoTTS"]
+__all__ = ["ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS"]

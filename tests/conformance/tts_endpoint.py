@@ -1,0 +1,222 @@
+"""Far ends of voices: what the vendors' WebSockets do, speaking word sound."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import trio
+import trio_websocket
+
+from patter_trio._audio import g711
+from patter_trio.events import MULAW_8K, AudioFormat, Word
+from patter_trio.testing import speak_words
+from patter_trio.testing.wordsound import word_times
+
+from .stt_endpoint import FarEnd, GoneError, Talk
+
+VECTORS = Path(__file__).parents[1] / "vectors" / "tts.json"
+STEP = 0.1
+# A second of sound takes so long to be made.
+EFFORT = 0.1
+DELAY = 0.15
+
+
+def vectors(protocol: str) -> dict[str, dict[str, Any]]:
+    """The recorded sequences of a protocol, by the last part of their names."""
+    entries = json.loads(VECTORS.read_text())
+    return {entry["id"].split(".")[-1]: entry for entry in entries if entry["protocol"] == protocol}
+
+
+def sound_of(text: str, audio: AudioFormat, serial: int = 1, first_word: int = 0) -> bytes:
+    """Word sound in 8 kHz µ-law or linear16."""
+    assert audio.sample_rate == 8000
+    sound = speak_words(text, serial=serial, first_word=first_word)
+    return sound if audio.encoding == "mulaw" else g711.decode(sound, MULAW_8K)
+
+
+def chunks(
+    text: str, audio: AudioFormat, serial: int, first_word: int
+) -> Iterator[tuple[float, bytes, list[Word]]]:
+    """Pieces of a text's sound: when each begins, and the words that begin in it."""
+    sound, words = sound_of(text, audio, serial, first_word), list(word_times(text))
+    size = audio.bytes_for(STEP)
+    for place in range(0, len(sound), size):
+        at = audio.seconds_in(place)
+        end = audio.seconds_in(place + size)
+        yield at, sound[place : place + size], [word for word in words if at <= word.start < end]
+
+
+def spelt(words: list[Word], at: float) -> tuple[list[str], list[float], list[float]]:
+    """The characters of words, a space behind each, with starts and lengths in seconds from ``at``."""
+    signs, starts, lengths = [], [], []
+    for word in words:
+        each = (word.end - word.start) / (len(word.text) + 1)
+        for place, sign in enumerate(f"{word.text} "):
+            signs.append(sign)
+            starts.append(word.start - at + place * each)
+            lengths.append(each)
+    return signs, starts, lengths
+
+
+class VoiceTalk(Talk):
+    """One connection; texts are spoken one after the other in each context.
+
+    ``mute`` says nothing; ``late`` goes on for so many pieces after a context was cancelled.
+    """
+
+    audio: ClassVar[AudioFormat] = MULAW_8K
+    mute: ClassVar[bool] = False
+    late: ClassVar[int] = 2
+
+    def __init__(self, far: FarEnd, request: trio_websocket.WebSocketRequest) -> None:
+        super().__init__(far, request)
+        self.contexts: dict[str, Context] = {}
+        self.nursery: trio.Nursery
+        self.texts: list[str] = []
+
+    async def run(self, socket: trio_websocket.WebSocketConnection) -> None:
+        async with trio.open_nursery() as self.nursery:
+            await super().run(socket)
+            self.nursery.cancel_scope.cancel()
+
+    def open_context(self, name: str) -> None:
+        assert name not in self.contexts, "a name is never used twice"
+        self.contexts[name] = context = Context(
+            self, name, len(self.far.talks) * 100 + len(self.contexts) + 1
+        )
+        self.nursery.start_soon(self.quietly, context)
+
+    async def quietly(self, context: Context) -> None:
+        try:
+            await context.run()
+        except (trio_websocket.ConnectionClosed, GoneError):
+            return
+
+    async def on_sound(self, audio: bytes) -> None:
+        raise AssertionError("nobody sends sound to a voice")
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        raise NotImplementedError
+
+    async def say_text_end(self, context: Context) -> None:
+        """A text has been spoken."""
+
+    async def say_end(self, context: Context) -> None:
+        raise NotImplementedError
+
+
+class Context:
+    """A turn at the far end."""
+
+    def __init__(self, talk: VoiceTalk, name: str, serial: int) -> None:
+        self.talk, self.name, self.serial = talk, name, serial
+        self.inlet, self.outlet = trio.open_memory_channel[str](100)
+        self.cancelled = False
+        self.late_left = talk.late
+        self.spoken = 0.0
+        self.words = 0
+        self.began_at = 0.0
+
+    @property
+    def is_open(self) -> bool:
+        return self.inlet.statistics().open_send_channels > 0
+
+    def add(self, text: str) -> None:
+        self.talk.texts.append(text)
+        self.inlet.send_nowait(text)
+
+    async def run(self) -> None:
+        talk = self.talk
+        with self.outlet:
+            async for text in self.outlet:
+                if not self.words:
+                    await trio.sleep(DELAY)
+                await self.speak(text)
+                if self.cancelled:
+                    break
+                await talk.say_text_end(self)
+        await talk.say_end(self)
+
+    async def speak(self, text: str) -> None:
+        talk, before = self.talk, self.spoken
+        self.began_at = before
+        for at, sound, words in chunks(text, talk.sent_format(), self.serial, self.words):
+            await trio.sleep(STEP * EFFORT)
+            if talk.mute or (self.cancelled and not self.late_left):
+                return
+            self.late_left -= self.cancelled
+            self.spoken = before + at + talk.sent_format().seconds_in(len(sound))
+            talk.seconds += talk.sent_format().seconds_in(len(sound))
+            await talk.say_piece(self, at, sound, words)
+        self.words += len(text.split())
+
+
+class ElevenLabsTalk(VoiceTalk):
+    """``multi-stream-input``."""
+
+    def sent_format(self) -> AudioFormat:
+        return {"ulaw_8000": MULAW_8K, "pcm_8000": AudioFormat("linear16", 8000)}[
+            self.query["output_format"][0]
+        ]
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        if said.get("close_socket"):
+            await self.close()
+        name = said["context_id"]
+        if name not in self.contexts:
+            open_now = [context for context in self.contexts.values() if context.is_open]
+            assert said["text"] == " ", "a context begins with a space"
+            if len(open_now) >= 5:
+                await self.say({"message": "too many", "error": "max_active_conversations", "code": 1008})
+                await self.close(1008, "Maximum simultaneous contexts exceeded")
+            self.open_context(name)
+        elif said.get("close_context"):
+            context = self.contexts[name]
+            if not any(item.get("flush") and item.get("context_id") == name for item in self.json_received()):
+                context.cancelled = True
+            context.inlet.close()
+        elif said.get("text", "").strip():
+            assert said["text"].endswith(" ")
+            self.contexts[name].add(said["text"])
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        signs, starts, lengths = spelt(words, at)
+        alignment = {
+            "chars": signs,
+            "charStartTimesMs": [round(start * 1000) for start in starts],
+            "charDurationsMs": [round(length * 1000) for length in lengths],
+        }
+        await self.say(
+            {
+                "audio": base64.b64encode(sound).decode(),
+                "isFinal": None,
+                "contextId": context.name,
+                "alignment": alignment if signs else None,
+                "normalizedAlignment": alignment if signs else None,
+            }
+        )
+
+    async def say_end(self, context: Context) -> None:
+        await self.say({"isFinal": True, "contextId": context.name})
+
+
+async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float = 0.0) -> None:
+    async with outlet:
+        for sentence in sentences:
+            await outlet.send(sentence)
+            await trio.sleep(gap)
+
+
+async def listed(items: Any) -> AsyncIterator[Any]:
+    for item in items:
+        yield item
+
+
+def asked(talk: Talk, **fields: Any) -> list[Mapping[str, Any]]:
+    """What was sent that holds these fields."""
+    return [said for said in talk.json_received() if fields.items() <= said.items()]
