@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from patter_trio._wire.elevenlabs_rest import ElevenLabsReader
 from patter_trio._wire.elevenlabs_voice import ElevenLabsWire
+from patter_trio._wire.openai_voice import SpeechEvents
 from patter_trio._wire.placing import Samples, Spelt
 from patter_trio._wire.voice import Failed, Spoken, VoiceWire
 from patter_trio.errors import ProviderError, RemoteProtocolError
@@ -88,11 +89,13 @@ def test_anything_may_be_received(name: str, messages: list[Any]) -> None:
 
 @given(body=st.lists(MESSAGES, max_size=4))
 def test_any_body_may_be_received(body: list[Any]) -> None:
-    reader = ElevenLabsReader(LINEAR_8K, "Good morning.", timed=True)
-    with suppress(RemoteProtocolError, ProviderError):
-        for line in body:
-            list(reader.feed(line if isinstance(line, bytes) else line.encode("utf-8", "replace") + b"\n"))
-        list(reader.finish())
+    lines = [line if isinstance(line, bytes) else line.encode("utf-8", "replace") + b"\n" for line in body]
+    timed, events = ElevenLabsReader(LINEAR_8K, "Hi.", timed=True), SpeechEvents(LINEAR_8K, "Hi.")
+    for reader, before in ((timed, b""), (events, b"data: ")):
+        with suppress(RemoteProtocolError, ProviderError):
+            for line in lines:
+                list(reader.feed(before + line))
+            list(reader.finish())
 
 
 @given(sound=st.binary(max_size=400), cuts=st.lists(st.integers(0, 460), max_size=6), header=st.booleans())

@@ -5,5 +5,6 @@ from __future__ import annotations
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .hibari import HibariTTS
 from .nano import NanoTTS
+from .openai import OpenAITTS
 
-__all__ = ["ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS"]
+__all__ = ["ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS", "OpenAITTS"]

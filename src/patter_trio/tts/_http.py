@@ -122,7 +122,7 @@ class HttpVoice:
             response = await self._client.send(request, stream=True)
         async with open_body(response) as received:
             kind = response.headers.get("content-type", "")
-            if response.status_code != 200 or (post.sound_only and kind.startswith("application/json")):
+            if response.status_code != 200 or (post.sound_only and "json" in kind):
                 said = await read_beginning(received, _QUOTED)
                 raise post.refusal(response.status_code, response.headers, said, post.who)
             pieces = aiter(received)
