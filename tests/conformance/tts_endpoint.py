@@ -78,6 +78,9 @@ class VoiceTalk(Talk):
         self.nursery: trio.Nursery
         self.texts: list[str] = []
 
+    def spoken_format(self) -> AudioFormat:
+        return self.audio
+
     async def run(self, socket: trio_websocket.WebSocketConnection) -> None:
         async with trio.open_nursery() as self.nursery:
             await super().run(socket)
@@ -144,13 +147,13 @@ class Context:
     async def speak(self, text: str) -> None:
         talk, before = self.talk, self.spoken
         self.began_at = before
-        for at, sound, words in chunks(text, talk.sent_format(), self.serial, self.words):
+        for at, sound, words in chunks(text, talk.spoken_format(), self.serial, self.words):
             await trio.sleep(STEP * EFFORT)
             if talk.mute or (self.cancelled and not self.late_left):
                 return
             self.late_left -= self.cancelled
-            self.spoken = before + at + talk.sent_format().seconds_in(len(sound))
-            talk.seconds += talk.sent_format().seconds_in(len(sound))
+            self.spoken = before + at + talk.spoken_format().seconds_in(len(sound))
+            talk.seconds += talk.spoken_format().seconds_in(len(sound))
             await talk.say_piece(self, at, sound, words)
         self.words += len(text.split())
 
@@ -158,7 +161,7 @@ class Context:
 class ElevenLabsTalk(VoiceTalk):
     """``multi-stream-input``."""
 
-    def sent_format(self) -> AudioFormat:
+    def spoken_format(self) -> AudioFormat:
         return {"ulaw_8000": MULAW_8K, "pcm_8000": AudioFormat("linear16", 8000)}[
             self.query["output_format"][0]
         ]
@@ -203,6 +206,50 @@ class ElevenLabsTalk(VoiceTalk):
 
     async def say_end(self, context: Context) -> None:
         await self.say({"isFinal": True, "contextId": context.name})
+
+
+class CartesiaTalk(VoiceTalk):
+    """``/tts/websocket``."""
+
+    def spoken_format(self) -> AudioFormat:
+        encoding = self.json_received()[0]["output_format"]["encoding"]
+        return {"pcm_mulaw": MULAW_8K, "pcm_s16le": AudioFormat("linear16", 8000)}[encoding]
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        name = said["context_id"]
+        if said.get("cancel"):
+            self.contexts[name].cancelled = True
+            self.contexts[name].inlet.close()
+            return
+        assert said["output_format"]["sample_rate"] == 8000
+        if name not in self.contexts:
+            self.open_context(name)
+        if said["transcript"]:
+            assert said["transcript"].endswith(" ")
+            self.contexts[name].add(said["transcript"])
+        if not said["continue"]:
+            self.contexts[name].inlet.close()
+
+    async def tell(self, context: Context, kind: str, **fields: Any) -> None:
+        head = {"type": kind, "context_id": context.name, "done": kind == "done", "status_code": 206}
+        await self.say({**head, **fields})
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        await self.tell(context, "chunk", data=base64.b64encode(sound).decode(), step_time=12.5)
+        if words:
+            times = {
+                "words": [word.text for word in words],
+                "start": [context.began_at + word.start for word in words],
+                "end": [context.began_at + word.end for word in words],
+            }
+            await self.tell(context, "timestamps", word_timestamps=times)
+
+    async def say_text_end(self, context: Context) -> None:
+        await self.tell(context, "flush_done", flush_done=True, flush_id=1)
+
+    async def say_end(self, context: Context) -> None:
+        await self.tell(context, "done")
 
 
 async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float = 0.0) -> None:

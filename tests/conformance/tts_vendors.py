@@ -8,10 +8,11 @@ from typing import Any
 import attrs
 
 from patter_trio.tts._settings import NetworkTTS
+from patter_trio.tts.cartesia import CartesiaTTS
 from patter_trio.tts.elevenlabs import ElevenLabsTTS
 
 from .stt_endpoint import FarEnd
-from .tts_endpoint import ElevenLabsTalk, VoiceTalk
+from .tts_endpoint import CartesiaTalk, ElevenLabsTalk, VoiceTalk
 
 KEY = "key-that-nobody-may-see"
 
@@ -33,4 +34,5 @@ class Vendor:
 
 VENDORS = {
     "elevenlabs": Vendor(ElevenLabsTTS, ElevenLabsTalk, {"close_context": True}),
+    "cartesia": Vendor(CartesiaTTS, CartesiaTalk, {"cancel": True}),
 }

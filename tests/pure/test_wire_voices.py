@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from patter_trio._wire.cartesia_voice import CartesiaWire
 from patter_trio._wire.elevenlabs_rest import ElevenLabsReader
 from patter_trio._wire.elevenlabs_voice import ElevenLabsWire
 from patter_trio._wire.openai_voice import SpeechEvents
@@ -20,6 +21,7 @@ from patter_trio.errors import ProviderError, RemoteProtocolError
 from patter_trio.events import LINEAR_8K, MULAW_8K, SpokenAudio
 
 WIRES: dict[str, Callable[[], VoiceWire]] = {
+    "cartesia": lambda: CartesiaWire(MULAW_8K, {}),
     "elevenlabs": lambda: ElevenLabsWire(MULAW_8K, {}),
 }
 # Fields of all vendors' messages.

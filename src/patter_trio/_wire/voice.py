@@ -87,12 +87,16 @@ class VoiceWire:
         """No more sentences: what was said is spoken to its end, and then the turn has ended."""
         raise NotImplementedError
 
+    def is_done(self, turn: str) -> bool:
+        """Whether all of a turn that is finished was given before that was said."""
+        return False
+
     def cancel(self, turn: str) -> Sequence[Message]:
         """Stops a turn wherever it stands."""
         raise NotImplementedError
 
     def keep_alive(self) -> Sequence[Message]:
-        """Shows that somebody is still there."""
+        """What is due after a while: a sign that somebody is still there, or what had to wait."""
         return ()
 
     def goodbye(self) -> Sequence[Message]:

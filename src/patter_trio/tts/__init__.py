@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from .cartesia import CartesiaTTS
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .hibari import HibariTTS
 from .nano import NanoTTS
 from .openai import OpenAITTS
 
-__all__ = ["ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS", "OpenAITTS"]
+__all__ = ["CartesiaTTS", "ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS", "OpenAITTS"]

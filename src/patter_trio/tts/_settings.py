@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
 
 import attrs
 
 from .._net.http import is_web_address
 from ..errors import PatterConfigError
-from ..events import AudioFormat
+from ..events import LINEAR_16K, MULAW_8K, AudioFormat
 from ..llm._checks import optional, seconds, texts
 from ..stt._settings import found_key
 from ._telling import Patience
 
 __all__ = ["NetworkTTS", "given", "pick_format"]
+
+
+Kind = TypeVar("Kind", bound="NetworkTTS")
 
 
 def given(settings: Any, *names: str) -> dict[str, Any]:
@@ -67,6 +70,21 @@ class NetworkTTS:
                 f"output_format={self.output_format!r} cannot go on a phone line",
                 hint=f"one of {', '.join(self.formats)}, or None",
             )
+
+    @classmethod
+    def for_twilio(cls: type[Kind], api_key: str | None = None, **settings: Any) -> Kind:
+        """Settings for calls of Twilio: µ-law at 8 kHz goes on as it comes, where the vendor has it."""
+        return cls(api_key=api_key, **{**cls._asking_for(MULAW_8K), **settings})
+
+    @classmethod
+    def for_telnyx(cls: type[Kind], api_key: str | None = None, **settings: Any) -> Kind:
+        """Settings for calls of Telnyx: samples at 16 kHz, where the vendor has them."""
+        return cls(api_key=api_key, **{**cls._asking_for(LINEAR_16K), **settings})
+
+    @classmethod
+    def _asking_for(cls, audio: AudioFormat) -> dict[str, Any]:
+        names = [name for name, offered in cls.formats.items() if offered == audio]
+        return {"output_format": names[0]} if names else {}
 
     @property
     def name(self) -> str:

@@ -341,6 +341,8 @@ class _Turn:
             self._finished = True
             self._set_due(self._patience.frame if self._spoken else self._patience.first_audio)
             await link.send(wire.finish(self._name))
+            if wire.is_done(self._name):
+                self.give(Spoken(self._name, ended=True))
 
     async def leave(self) -> None:
         """Stops the turn where it has not ended."""

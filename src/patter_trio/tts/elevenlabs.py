@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar
 from urllib.parse import quote
 
 import attrs
@@ -22,8 +22,6 @@ from ._settings import NetworkTTS, given
 from ._socket import Place, open_socket_voice
 
 __all__ = ["TTS", "ElevenLabsRestTTS", "ElevenLabsTTS"]
-
-Kind = TypeVar("Kind", bound="_ElevenLabs")
 
 # Voices of every account that people know by name.
 _NAMED = {"rachel": "21m00Tcm4TlvDq8ikWAM", "sarah": "EXAVITQu4vr4xnSDxMaL"}
@@ -67,16 +65,6 @@ class _ElevenLabs(NetworkTTS):
     )
     seed: int | None = attrs.field(default=None, validator=optional(whole(0)))
     enable_logging: bool | None = attrs.field(default=None, validator=optional(flag))
-
-    @classmethod
-    def for_twilio(cls: type[Kind], api_key: str | None = None, **settings: Any) -> Kind:
-        """Settings for calls of Twilio: the vendor speaks µ-law at 8 kHz, which goes on as it comes."""
-        return cls(api_key=api_key, **{"output_format": "ulaw_8000", **settings})
-
-    @classmethod
-    def for_telnyx(cls: type[Kind], api_key: str | None = None, **settings: Any) -> Kind:
-        """Settings for calls of Telnyx with 16 kHz samples."""
-        return cls(api_key=api_key, **{"output_format": "pcm_16000", **settings})
 
     @property
     def voice_id(self) -> str:
