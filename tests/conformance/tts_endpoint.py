@@ -252,6 +252,52 @@ class CartesiaTalk(VoiceTalk):
         await self.tell(context, "done")
 
 
+class DeepgramTalk(VoiceTalk):
+    """``/v1/speak``: text waits for a flush, and sound has no name."""
+
+    def __init__(self, far: FarEnd, request: trio_websocket.WebSocketRequest) -> None:
+        super().__init__(far, request)
+        self.buffer = ""
+        self.current: Context | None = None
+
+    def spoken_format(self) -> AudioFormat:
+        return {"mulaw": MULAW_8K, "linear16": AudioFormat("linear16", 8000)}[self.query["encoding"][0]]
+
+    async def greet(self) -> None:
+        await self.say({"type": "Metadata", "request_id": "r-9", "model_name": self.query["model"][0]})
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        if said["type"] == "Speak":
+            assert len(said["text"]) <= 2000
+            self.buffer += f"{said['text']} "
+        elif said["type"] == "Flush":
+            if self.current is None:
+                name = f"c{len(self.contexts)}"
+                self.open_context(name)
+                self.current = self.contexts[name]
+            self.current.add(self.buffer.strip())
+            self.buffer = ""
+        elif said["type"] == "Clear":
+            stopped, self.current, self.buffer = self.current, None, ""
+            if stopped is None:
+                await self.say({"type": "Cleared", "sequence_id": 0})
+            else:
+                stopped.cancelled = True
+                stopped.inlet.close()
+        elif said["type"] == "Close":
+            await self.close()
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        await self._socket.send_message(sound)
+
+    async def say_text_end(self, context: Context) -> None:
+        await self.say({"type": "Flushed", "sequence_id": 0})
+
+    async def say_end(self, context: Context) -> None:
+        await self.say({"type": "Cleared", "sequence_id": 0})
+
+
 async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float = 0.0) -> None:
     async with outlet:
         for sentence in sentences:

@@ -9,10 +9,11 @@ import attrs
 
 from patter_trio.tts._settings import NetworkTTS
 from patter_trio.tts.cartesia import CartesiaTTS
+from patter_trio.tts.deepgram import DeepgramTTS
 from patter_trio.tts.elevenlabs import ElevenLabsTTS
 
 from .stt_endpoint import FarEnd
-from .tts_endpoint import CartesiaTalk, ElevenLabsTalk, VoiceTalk
+from .tts_endpoint import CartesiaTalk, DeepgramTalk, ElevenLabsTalk, VoiceTalk
 
 KEY = "key-that-nobody-may-see"
 
@@ -35,4 +36,5 @@ class Vendor:
 VENDORS = {
     "elevenlabs": Vendor(ElevenLabsTTS, ElevenLabsTalk, {"close_context": True}),
     "cartesia": Vendor(CartesiaTTS, CartesiaTalk, {"cancel": True}),
+    "deepgram": Vendor(DeepgramTTS, DeepgramTalk, {"type": "Clear"}, timed=False),
 }

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from patter_trio._wire.cartesia_voice import CartesiaWire
+from patter_trio._wire.deepgram_voice import DeepgramVoiceWire
 from patter_trio._wire.elevenlabs_rest import ElevenLabsReader
 from patter_trio._wire.elevenlabs_voice import ElevenLabsWire
 from patter_trio._wire.openai_voice import SpeechEvents
@@ -22,6 +23,7 @@ from patter_trio.events import LINEAR_8K, MULAW_8K, SpokenAudio
 
 WIRES: dict[str, Callable[[], VoiceWire]] = {
     "cartesia": lambda: CartesiaWire(MULAW_8K, {}),
+    "deepgram": lambda: DeepgramVoiceWire(MULAW_8K, lambda: 0.0),
     "elevenlabs": lambda: ElevenLabsWire(MULAW_8K, {}),
 }
 # Fields of all vendors' messages.

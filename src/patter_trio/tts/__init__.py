@@ -3,9 +3,18 @@
 from __future__ import annotations
 
 from .cartesia import CartesiaTTS
+from .deepgram import DeepgramTTS
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .hibari import HibariTTS
 from .nano import NanoTTS
 from .openai import OpenAITTS
 
-__all__ = ["CartesiaTTS", "ElevenLabsRestTTS", "ElevenLabsTTS", "HibariTTS", "NanoTTS", "OpenAITTS"]
+__all__ = [
+    "CartesiaTTS",
+    "DeepgramTTS",
+    "ElevenLabsRestTTS",
+    "ElevenLabsTTS",
+    "HibariTTS",
+    "NanoTTS",
+    "OpenAITTS",
+]
