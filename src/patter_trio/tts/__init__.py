@@ -5,6 +5,7 @@ from __future__ import annotations
 from .cartesia import CartesiaTTS
 from .deepgram import DeepgramTTS
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
+from .fallback import FallbackTTSProvider
 from .hibari import HibariTTS
 from .nano import NanoTTS
 from .openai import OpenAITTS
@@ -14,6 +15,7 @@ __all__ = [
     "DeepgramTTS",
     "ElevenLabsRestTTS",
     "ElevenLabsTTS",
+    "FallbackTTSProvider",
     "HibariTTS",
     "NanoTTS",
     "OpenAITTS",
