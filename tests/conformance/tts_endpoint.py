@@ -298,6 +298,71 @@ class DeepgramTalk(VoiceTalk):
         await self.say({"type": "Cleared", "sequence_id": 0})
 
 
+class LMNTTalk(VoiceTalk):
+    """``/v1/ai/speech/stream``."""
+
+    def __init__(self, far: FarEnd, request: trio_websocket.WebSocketRequest) -> None:
+        super().__init__(far, request)
+        self.buffer = ""
+        self.current: Context | None = None
+        self.nonces: list[int] = []
+        self.resets: dict[str, int] = {}
+
+    def spoken_format(self) -> AudioFormat:
+        wanted = self.json_received()[0]["format"]
+        return {"ulaw": MULAW_8K, "pcm_s16le": AudioFormat("linear16", 8000)}[wanted]
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        kind = said["type"]
+        if kind == "init":
+            assert said["X-API-Key"]
+            await self.say({"type": "ready", "request_id": "r1"})
+        elif kind == "text":
+            self.buffer += said["text"]
+        elif kind == "flush":
+            if self.current is None:
+                name = f"c{len(self.contexts)}"
+                self.open_context(name)
+                self.current = self.contexts[name]
+            self.nonces.append(said["nonce"])
+            self.current.add(self.buffer.strip())
+            self.buffer = ""
+        elif kind == "reset":
+            stopped, self.current, self.buffer, self.nonces = self.current, None, "", []
+            if stopped is None:
+                await self.say({"type": "reset_complete", "nonce": said["nonce"]})
+            else:
+                self.resets[stopped.name] = said["nonce"]
+                stopped.cancelled = True
+                stopped.inlet.close()
+        elif kind == "finish":
+            await self.close()
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        header = b"RIFF\xff\xff\xff\xffWAVEfmt \x12\0\0\0" + bytes(18) + b"data\xff\xff\xff\xff"
+        if at == 0 and self.spoken_format() == MULAW_8K:
+            sound = header + sound
+        await self._socket.send_message(sound[:77])
+        await self._socket.send_message(sound[77:])
+        tokens = [
+            {
+                "text": f" {word.text}" if word.start else word.text,
+                "start": word.start,
+                "duration": word.end - word.start,
+            }
+            for word in words
+        ]
+        if tokens:
+            await self.say({"type": "timestamps", "timestamps": tokens})
+
+    async def say_text_end(self, context: Context) -> None:
+        await self.say({"type": "flush_complete", "nonce": self.nonces.pop(0)})
+
+    async def say_end(self, context: Context) -> None:
+        await self.say({"type": "reset_complete", "nonce": self.resets[context.name]})
+
+
 async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float = 0.0) -> None:
     async with outlet:
         for sentence in sentences:

@@ -11,9 +11,10 @@ from patter_trio.tts._settings import NetworkTTS
 from patter_trio.tts.cartesia import CartesiaTTS
 from patter_trio.tts.deepgram import DeepgramTTS
 from patter_trio.tts.elevenlabs import ElevenLabsTTS
+from patter_trio.tts.lmnt import LMNTTTS
 
 from .stt_endpoint import FarEnd
-from .tts_endpoint import CartesiaTalk, DeepgramTalk, ElevenLabsTalk, VoiceTalk
+from .tts_endpoint import CartesiaTalk, DeepgramTalk, ElevenLabsTalk, LMNTTalk, VoiceTalk
 
 KEY = "key-that-nobody-may-see"
 
@@ -37,4 +38,5 @@ VENDORS = {
     "elevenlabs": Vendor(ElevenLabsTTS, ElevenLabsTalk, {"close_context": True}),
     "cartesia": Vendor(CartesiaTTS, CartesiaTalk, {"cancel": True}),
     "deepgram": Vendor(DeepgramTTS, DeepgramTalk, {"type": "Clear"}, timed=False),
+    "lmnt": Vendor(LMNTTTS, LMNTTalk, {"type": "reset"}),
 }

@@ -7,10 +7,12 @@ from .deepgram import DeepgramTTS
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .fallback import FallbackTTSProvider
 from .hibari import HibariTTS
+from .lmnt import LMNTTTS
 from .nano import NanoTTS
 from .openai import OpenAITTS
 
 __all__ = [
+    "LMNTTTS",
     "CartesiaTTS",
     "DeepgramTTS",
     "ElevenLabsRestTTS",
