@@ -363,6 +363,53 @@ class LMNTTalk(VoiceTalk):
         await self.say({"type": "reset_complete", "nonce": self.resets[context.name]})
 
 
+class InworldTalk(VoiceTalk):
+    """``voice:streamBidirectional``."""
+
+    audio = AudioFormat("linear16", 8000)
+
+    def __init__(self, far: FarEnd, request: trio_websocket.WebSocketRequest) -> None:
+        super().__init__(far, request)
+        self.buffers: dict[str, str] = {}
+
+    async def tell(self, context: Context | str, **fields: Any) -> None:
+        name = context if isinstance(context, str) else context.name
+        await self.say({"result": {"contextId": name, **fields}})
+
+    async def on_text(self, message: str) -> None:
+        said = json.loads(message)
+        name = said["contextId"]
+        if "create" in said:
+            config = said["create"]["audioConfig"]
+            assert (config["audioEncoding"], config["sampleRateHertz"]) == ("PCM", 8000)
+            assert sum(context.is_open for context in self.contexts.values()) < 5
+            self.open_context(name)
+            await self.tell(name, contextCreated={}, status={"code": 0, "message": ""})
+        elif "send_text" in said:
+            assert len(said["send_text"]["text"]) <= 1000
+            self.buffers[name] = self.buffers.get(name, "") + said["send_text"]["text"]
+        elif "flush_context" in said:
+            self.contexts[name].add(self.buffers.pop(name).strip())
+        elif "cancel_context" in said or "close_context" in said:
+            self.contexts[name].cancelled = "cancel_context" in said
+            self.contexts[name].inlet.close()
+
+    async def say_piece(self, context: Context, at: float, sound: bytes, words: list[Word]) -> None:
+        alignment = {
+            "words": [word.text for word in words],
+            "wordStartTimeSeconds": [word.start for word in words],
+            "wordEndTimeSeconds": [word.end for word in words],
+        }
+        chunk = {"audioContent": base64.b64encode(sound).decode()}
+        await self.tell(context, audioChunk={**chunk, "timestampInfo": {"wordAlignment": alignment}})
+
+    async def say_text_end(self, context: Context) -> None:
+        await self.tell(context, flushCompleted={})
+
+    async def say_end(self, context: Context) -> None:
+        await self.tell(context, contextClosed={})
+
+
 async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float = 0.0) -> None:
     async with outlet:
         for sentence in sentences:

@@ -11,10 +11,11 @@ from patter_trio.tts._settings import NetworkTTS
 from patter_trio.tts.cartesia import CartesiaTTS
 from patter_trio.tts.deepgram import DeepgramTTS
 from patter_trio.tts.elevenlabs import ElevenLabsTTS
+from patter_trio.tts.inworld import InworldTTS
 from patter_trio.tts.lmnt import LMNTTTS
 
 from .stt_endpoint import FarEnd
-from .tts_endpoint import CartesiaTalk, DeepgramTalk, ElevenLabsTalk, LMNTTalk, VoiceTalk
+from .tts_endpoint import CartesiaTalk, DeepgramTalk, ElevenLabsTalk, InworldTalk, LMNTTalk, VoiceTalk
 
 KEY = "key-that-nobody-may-see"
 
@@ -38,5 +39,6 @@ VENDORS = {
     "elevenlabs": Vendor(ElevenLabsTTS, ElevenLabsTalk, {"close_context": True}),
     "cartesia": Vendor(CartesiaTTS, CartesiaTalk, {"cancel": True}),
     "deepgram": Vendor(DeepgramTTS, DeepgramTalk, {"type": "Clear"}, timed=False),
+    "inworld": Vendor(InworldTTS, InworldTalk, {"cancel_context": {}}, mulaw=False),
     "lmnt": Vendor(LMNTTTS, LMNTTalk, {"type": "reset"}),
 }

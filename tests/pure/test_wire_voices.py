@@ -15,6 +15,7 @@ from patter_trio._wire.cartesia_voice import CartesiaWire
 from patter_trio._wire.deepgram_voice import DeepgramVoiceWire
 from patter_trio._wire.elevenlabs_rest import ElevenLabsReader
 from patter_trio._wire.elevenlabs_voice import ElevenLabsWire
+from patter_trio._wire.inworld_voice import InworldWire
 from patter_trio._wire.lmnt_voice import LMNTWire
 from patter_trio._wire.openai_voice import SpeechEvents
 from patter_trio._wire.placing import Samples, Spelt
@@ -26,6 +27,7 @@ WIRES: dict[str, Callable[[], VoiceWire]] = {
     "cartesia": lambda: CartesiaWire(MULAW_8K, {}),
     "deepgram": lambda: DeepgramVoiceWire(MULAW_8K, lambda: 0.0),
     "elevenlabs": lambda: ElevenLabsWire(MULAW_8K, {}),
+    "inworld": lambda: InworldWire(LINEAR_8K, {}),
     "lmnt": lambda: LMNTWire(MULAW_8K, {}),
 }
 # Fields of all vendors' messages.

@@ -7,6 +7,7 @@ from .deepgram import DeepgramTTS
 from .elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 from .fallback import FallbackTTSProvider
 from .hibari import HibariTTS
+from .inworld import InworldTTS
 from .lmnt import LMNTTTS
 from .nano import NanoTTS
 from .openai import OpenAITTS
@@ -19,6 +20,7 @@ __all__ = [
     "ElevenLabsTTS",
     "FallbackTTSProvider",
     "HibariTTS",
+    "InworldTTS",
     "NanoTTS",
     "OpenAITTS",
 ]
