@@ -25,12 +25,12 @@ from patter_trio.testing.checks import check_tts
 from patter_trio.testing.wordsound import word_times
 from patter_trio.tts.elevenlabs import ElevenLabsRestTTS, ElevenLabsTTS
 
-from ..calls.ring import agent, ring_async
+from ..calls.ring import LONG, agent, ring_async
 from .chat_endpoint import Exchange, open_endpoint, refuses
 from .stt_endpoint import open_far_end, open_port, replaying
 from .stt_hearing import CALL
 from .test_tts_providers import SENTENCES, fail, leave_early, speak, words_in
-from .tts_endpoint import ElevenLabsTalk, sound_of, spelt, vectors
+from .tts_endpoint import ElevenLabsTalk, Listed, asked, sound_of, spelt, vectors
 from .tts_vendors import KEY
 
 # --- what was recorded --------------------------------------------------------------------------------------
@@ -150,6 +150,36 @@ async def test_a_whole_call(autojump_clock: MockClock, monkeypatch: pytest.Monke
     assert far.talks[0].query["output_format"] == ["ulaw_8000"]
     assert rung.tasks_left == 0
     assert far.open_connections == 0
+
+
+async def test_what_a_caller_who_interrupts_has_heard_is_known(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with open_far_end(monkeypatch, ElevenLabsTalk) as far:
+        who = agent(tts=ElevenLabsTTS(api_key=KEY, base_url=far.url), first_message=LONG)
+        caller = Caller().barges_in("stop that please", after=2.5).waits(6.0).hangs_up()
+        rung = await ring_async(who, caller)
+    heard, answer = rung.said("assistant")
+    assert LONG.startswith(heard)
+    assert 4 <= len(heard.split()) <= 12
+    assert answer == "Yes, of course."
+    assert len(far.talks) == 1
+    assert rung.tasks_left == 0
+
+
+async def test_a_context_that_is_closing_is_not_closed_again(
+    autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with (
+        open_far_end(monkeypatch, ElevenLabsTalk) as far,
+        ElevenLabsTTS(api_key=KEY, base_url=far.url).open_voice(MULAW_8K, CALL) as voice,
+    ):
+        async with voice.speak(Listed(SENTENCES)) as sound:
+            async for _ in sound:
+                break
+        assert words_in(await speak(voice, ["Sure."]), MULAW_8K) == ["Sure."]
+        for name in ("turn-1", "turn-2"):
+            assert len(asked(far.talks[0], context_id=name, close_context=True)) == 1
 
 
 # --- settings -----------------------------------------------------------------------------------------------

@@ -223,6 +223,22 @@ async def test_a_refusal_is_told_as_what_it_is_without_the_key(
         assert KEY not in shown + repr(provider) + caplog.text
 
 
+async def test_a_refusal_tells_how_long_to_wait(
+    autojump_clock: MockClock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(self: FarEnd, stream: trio.abc.Stream) -> None:
+        await stream.receive_some(65536)
+        await stream.send_all(
+            b"HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n"
+        )
+
+    monkeypatch.setattr(FarEnd, "serve", refuse)
+    async with open_far_end(monkeypatch, vendor.talk) as far:
+        error = await fail_to_open(vendor.make(far))
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == 7.0
+
+
 async def test_a_voice_that_cannot_connect_again_tries_with_the_next_turn(
     autojump_clock: MockClock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

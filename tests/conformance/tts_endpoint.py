@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -417,9 +417,19 @@ async def feed(outlet: trio.MemorySendChannel[str], sentences: Any, gap: float =
             await trio.sleep(gap)
 
 
-async def listed(items: Any) -> AsyncIterator[Any]:
-    for item in items:
-        yield item
+class Listed:
+    """Items as an iterator that is no generator: nobody has to close it."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = iter(items)
+
+    def __aiter__(self) -> Listed:
+        return self
+
+    async def __anext__(self) -> Any:
+        for item in self._items:
+            return item
+        raise StopAsyncIteration
 
 
 def asked(talk: Talk, **fields: Any) -> list[Mapping[str, Any]]:

@@ -87,6 +87,7 @@ class ElevenLabsWire(VoiceWire):
         self._opening = opening
         self._turns: dict[str, Spelt] = {}
         self._closing: set[str] = set()
+        self._finished: set[str] = set()
 
     @property
     def is_full(self) -> bool:
@@ -105,6 +106,7 @@ class ElevenLabsWire(VoiceWire):
 
     def finish(self, turn: str) -> Sequence[Message]:
         """All of it is made, and then the context is closed."""
+        self._finished.add(turn)
         flush = encode({"context_id": turn, "flush": True})
         return (flush, encode({"context_id": turn, "close_context": True}))
 
@@ -113,6 +115,8 @@ class ElevenLabsWire(VoiceWire):
         if self._turns.pop(turn, None) is None:
             return ()
         self._closing.add(turn)
+        if turn in self._finished:
+            return ()  # it is being closed already, and cannot be made to end sooner
         return (encode({"context_id": turn, "close_context": True}),)
 
     def keep_alive(self) -> Sequence[Message]:
@@ -133,6 +137,7 @@ class ElevenLabsWire(VoiceWire):
         turn = self._turns.get(name)
         if received.is_final:
             self._closing.discard(name)
+            self._finished.discard(name)
             self._turns.pop(name, None)
         if turn is None:
             return
