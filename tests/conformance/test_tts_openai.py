@@ -200,6 +200,21 @@ async def test_who_does_not_begin_is_not_waited_for() -> None:
     assert "no sound within 0.05 s" in str(error)
 
 
+async def test_who_stops_in_the_middle_is_not_waited_for() -> None:
+    async def stalls(exchange: Exchange) -> None:
+        await exchange.begin()
+        await exchange.send(pcm_of("Good"))
+        await exchange.wait_gone()
+
+    async with (
+        open_endpoint(stalls) as endpoint,
+        make(endpoint.url, frame_timeout=0.05).open_voice(MULAW_8K, CALL) as voice,
+    ):
+        error = await fail(voice)
+    assert type(error) is VoiceError
+    assert "silent for too long (frame_timeout=) after 0.3 s of sound" in str(error)
+
+
 async def test_one_call_hanging_up_leaves_the_other_its_voice() -> None:
     async with open_endpoint(speaks) as endpoint:
         provider = make(endpoint.url)

@@ -276,6 +276,18 @@ async def test_who_says_nothing_is_not_waited_for(
             assert trio.current_time() - began <= 3.5
 
 
+async def test_who_stops_in_the_middle_is_not_waited_for(
+    autojump_clock: MockClock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stalling = type("Stalling", (vendor.talk,), {"stalls_at": 1.0})
+    async with open_far_end(monkeypatch, stalling) as far:
+        provider = vendor.make(far, first_audio_timeout=2.0, frame_timeout=4.0)
+        async with provider.open_voice(MULAW_8K, CALL) as voice:
+            error = await fail(voice)
+    assert type(error) is VoiceError
+    assert "was silent for 4 s after 1.1 s of sound" in str(error)
+
+
 async def test_two_calls_with_one_settings_object_do_not_disturb_each_other(
     autojump_clock: MockClock, vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -65,11 +65,13 @@ def spelt(words: list[Word], at: float) -> tuple[list[str], list[float], list[fl
 class VoiceTalk(Talk):
     """One connection; texts are spoken one after the other in each context.
 
-    ``mute`` says nothing; ``late`` goes on for so many pieces after a context was cancelled.
+    ``mute`` says nothing, and nothing comes any more after ``stalls_at`` seconds of sound. ``late`` pieces
+    follow after a context was cancelled.
     """
 
     audio: ClassVar[AudioFormat] = MULAW_8K
     mute: ClassVar[bool] = False
+    stalls_at: ClassVar[float] = float("inf")
     late: ClassVar[int] = 2
 
     def __init__(self, far: FarEnd, request: trio_websocket.WebSocketRequest) -> None:
@@ -149,6 +151,8 @@ class Context:
         self.began_at = before
         for at, sound, words in chunks(text, talk.spoken_format(), self.serial, self.words):
             await trio.sleep(STEP * EFFORT)
+            if talk.seconds >= talk.stalls_at:
+                await trio.sleep_forever()
             if talk.mute or (self.cancelled and not self.late_left):
                 return
             self.late_left -= self.cancelled
