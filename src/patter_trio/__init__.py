@@ -113,7 +113,18 @@ from .tools import (
     openclaw_post_call_notifier,
     tool,
 )
-from .tts import HibariTTS, NanoTTS
+from .tts import (
+    LMNTTTS,
+    CartesiaTTS,
+    DeepgramTTS,
+    ElevenLabsRestTTS,
+    ElevenLabsTTS,
+    FallbackTTSProvider,
+    HibariTTS,
+    InworldTTS,
+    NanoTTS,
+    OpenAITTS,
+)
 from .tunnels import CloudflareTunnel, Ngrok, Static
 from .turn_detection import SmartTurn
 from .vad import EnergyVAD, SileroVAD
@@ -121,6 +132,7 @@ from .vad import EnergyVAD, SileroVAD
 __version__ = "0.1.0"
 
 __all__ = [
+    "LMNTTTS",
     "AgcConfig",
     "Agent",
     "AllProvidersFailedError",
@@ -142,6 +154,7 @@ __all__ = [
     "CancelReport",
     "CapacityError",
     "CartesiaSTT",
+    "CartesiaTTS",
     "CartesiaTurnsSTT",
     "CerebrasLLM",
     "CloudflareTunnel",
@@ -151,14 +164,18 @@ __all__ = [
     "CustomLLM",
     "DeepgramFluxSTT",
     "DeepgramSTT",
+    "DeepgramTTS",
     "DefaultToolExecutor",
+    "ElevenLabsRestTTS",
     "ElevenLabsSTT",
+    "ElevenLabsTTS",
     "EnergyVAD",
     "ErrorCode",
     "EventBus",
     "EventStream",
     "FallbackLLMProvider",
     "FallbackSTTProvider",
+    "FallbackTTSProvider",
     "GoogleLLM",
     "GroqLLM",
     "Guardrail",
@@ -166,6 +183,7 @@ __all__ = [
     "HibariTTS",
     "HistoryEntry",
     "HookContext",
+    "InworldTTS",
     "JsonLinesCallLog",
     "LLMChunk",
     "LatencyBreakdown",
@@ -184,6 +202,7 @@ __all__ = [
     "OpenAILLMProvider",
     "OpenAIRealtime",
     "OpenAIRealtime2",
+    "OpenAITTS",
     "OpenAITranscribeSTT",
     "OpenClawLLM",
     "OutgoingCall",
