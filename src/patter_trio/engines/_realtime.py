@@ -22,13 +22,9 @@ from .._net.websocket import WebSocket, open_websocket
 from .._wire import openai_realtime as wire
 from ..abc import EngineRequest, EngineSound
 from ..errors import (
-    AuthenticationError,
     LanguageModelError,
-    PatterConfigError,
     PatterConnectionError,
     PatterError,
-    ProviderError,
-    RateLimitError,
     VoiceError,
 )
 from ..events import (
@@ -41,6 +37,7 @@ from ..events import (
     SpeechStarted,
     Transcript,
 )
+from ._response import Pieces, Response, meaning
 
 __all__ = ["Connection", "Learned", "RealtimeSession", "open_realtime"]
 
@@ -64,9 +61,6 @@ _OUTBOX = 512
 # The far end may still be busy with a response that was stopped; it says so within this time or never.
 _STOPPING_SECONDS = 3.0
 
-# Nothing of a response for so long: a caller has given up by then.
-_SILENT_SECONDS = 15.0
-
 # An hour is all a session has; it is left before that, and between two turns.
 _RENEWED_SECONDS = 55 * 60.0
 _LOOK_AGAIN_SECONDS = 0.5
@@ -74,7 +68,6 @@ _LOOK_AGAIN_SECONDS = 0.5
 # What a race of ours with the far end brings about, and means nothing.
 _BENIGN = ("response_cancel_not_active", "input_audio_buffer_commit_empty")
 _HOPELESS = ("invalid_api_key", "account_deactivated", "model_not_found", "beta_api_shape_disabled")
-_SETTINGS = ("unknown_parameter", "invalid_value", "missing_required_parameter", "unsupported_parameter")
 
 
 @attrs.define
@@ -128,42 +121,6 @@ async def open_realtime(
             raise unwrapped(group) from None
 
 
-class _Response:
-    """A response as it comes; what is not read yet waits here, at most what the model may say at once."""
-
-    def __init__(self, event_id: str, say: str) -> None:
-        self.event_id = event_id
-        self.say = say
-        self.deferred = False
-        self.id = ""
-        self.left = False
-        self.over = trio.Event()
-        # Ten minutes of speech in pieces of 20 ms: a model that says more at once is cut off by the vendor.
-        self.outlet, self.inlet = trio.open_memory_channel[EngineSound | LLMChunk | PatterError](30_000)
-        self._converters: dict[str, Converter] = {}
-
-    def give(self, piece: EngineSound | LLMChunk | PatterError) -> None:
-        """Something came of it."""
-        if not self.left:
-            with suppress(trio.WouldBlock, trio.BrokenResourceError, trio.ClosedResourceError):
-                self.outlet.send_nowait(piece)
-
-    def sound(self, item: str, audio: bytes, source: AudioFormat, target: AudioFormat) -> None:
-        """Sound came of it."""
-        converter = self._converters.setdefault(item, Converter(source, target))
-        if converted := converter.feed(audio):
-            self.give(EngineSound(converted, item))
-
-    def end(self) -> None:
-        """Nothing more will come."""
-        for item, converter in self._converters.items():
-            if tail := converter.flush():
-                self.give(EngineSound(tail, item))
-        self.give(LLMChunk("done"))
-        self.outlet.close()
-        self.over.set()
-
-
 class RealtimeSession:
     """An open session, as :class:`patter_trio.abc.EngineSession` describes it."""
 
@@ -191,7 +148,7 @@ class RealtimeSession:
         self._items: dict[str, str | None] = {}
         self._finished = False
         # Speaking.
-        self._response: _Response | None = None
+        self._response: Response | None = None
         self._open_calls: dict[str, bool] = {}
 
     # --- opening --------------------------------------------------------------------------------------------
@@ -223,7 +180,7 @@ class RealtimeSession:
                 if isinstance(event, wire.SessionState) and event.updated == updated:
                     return event
                 if isinstance(event, wire.Refused):
-                    raise _meaning(event)
+                    raise meaning(event)
 
     # --- the two tasks --------------------------------------------------------------------------------------
 
@@ -410,10 +367,10 @@ class RealtimeSession:
         self._settle_calls()
         if request.text:
             self._post(wire.user_text(request.text))
-        response = self._response = _Response(self._name("response"), request.say)
+        response = self._response = Response(self._name("response"), request.say)
         self._post(wire.create_response(response.event_id, say=request.say))
         try:
-            yield _Pieces(response)
+            yield Pieces(response)
         finally:
             response.left = True
             if self._response is response and not response.over.is_set():
@@ -471,7 +428,7 @@ class RealtimeSession:
             case wire.SessionState():
                 pass
 
-    def _give(self, response: _Response, event: wire.SoundDelta | wire.TextDelta | wire.ToolAsked) -> None:
+    def _give(self, response: Response, event: wire.SoundDelta | wire.TextDelta | wire.ToolAsked) -> None:
         match event:
             case wire.SoundDelta():
                 response.sound(event.item, event.audio, self._wire_audio, self._audio)
@@ -524,7 +481,7 @@ class RealtimeSession:
             self._commits = max(0, self._commits - 1)
             self._tell(Transcript("", is_final=True))
         elif event.code in _HOPELESS or event.code == "session_expired":
-            raise _meaning(event)
+            raise meaning(event)
         elif response is not None and event.event_id == response.event_id:
             if event.code == "conversation_already_has_active_response" and not response.left:
                 # The one before it is not over yet; its end is waited for.
@@ -535,38 +492,3 @@ class RealtimeSession:
             response.end()
         elif event.code not in _BENIGN:
             _log.warning("OpenAI Realtime: %s: %s", event.code or event.kind, event.message)
-
-
-class _Pieces:
-    """A response as it is read."""
-
-    def __init__(self, response: _Response) -> None:
-        self._response = response
-
-    def __aiter__(self) -> _Pieces:
-        return self
-
-    async def __anext__(self) -> EngineSound | LLMChunk:
-        with trio.move_on_after(_SILENT_SECONDS):
-            try:
-                piece = await self._response.inlet.receive()
-            except trio.EndOfChannel:
-                raise StopAsyncIteration from None
-            if isinstance(piece, PatterError):
-                raise piece
-            return piece
-        raise LanguageModelError(f"OpenAI Realtime said nothing for {_SILENT_SECONDS:g} s")
-
-
-def _meaning(refused: wire.Refused) -> PatterError:
-    """A refusal that ends a session, as our own error."""
-    said = f"OpenAI Realtime: {refused.code or refused.kind}: {refused.message}"
-    if refused.code in ("invalid_api_key", "account_deactivated"):
-        return AuthenticationError(said)
-    if refused.code in ("model_not_found", "beta_api_shape_disabled", *_SETTINGS):
-        return PatterConfigError(said, hint=f"look at {refused.param or 'model'} in the engine's settings")
-    if refused.code in ("rate_limit_exceeded", "insufficient_quota"):
-        return RateLimitError(said)
-    if refused.code == "session_expired":
-        return PatterConnectionError(said)
-    return ProviderError(said)
