@@ -74,12 +74,13 @@ HEAVY = {
     "opentelemetry", "prometheus_client", "deepgram", "elevenlabs", "lmnt",
 }  # fmt: skip
 
-PROVIDER_ROOMS = ("carriers", "llm", "stt", "tts", "turn_detection", "vad")
+PROVIDER_ROOMS = ("carriers", "engines", "llm", "stt", "tts", "turn_detection", "vad")
 
 PUBLIC_MODULES = [
     "patter_trio",
     "patter_trio.abc",
     "patter_trio.carriers",
+    "patter_trio.engines",
     "patter_trio.errors",
     "patter_trio.events",
     "patter_trio.llm",

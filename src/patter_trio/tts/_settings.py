@@ -11,7 +11,7 @@ from .._net.http import is_web_address
 from ..errors import PatterConfigError
 from ..events import LINEAR_16K, MULAW_8K, AudioFormat
 from ..llm._checks import optional, seconds, texts
-from ..stt._settings import found_key
+from ..stt._checks import found_key
 from ._telling import Patience
 
 __all__ = ["NetworkTTS", "given", "pick_format"]
