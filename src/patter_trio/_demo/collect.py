@@ -34,7 +34,11 @@ _HOLD_AND_LEAD = 0.6
 
 
 def collect(
-    outcome: CallOutcome, events: Sequence[CallEvent], seed: int, conditions: LineConditions
+    outcome: CallOutcome,
+    events: Sequence[CallEvent],
+    seed: int,
+    conditions: LineConditions,
+    carrier: str = "twilio",
 ) -> CallArtefacts:
     """Puts both ends of the call on the time line of the caller's ear."""
     began = next((event.time for event in events if isinstance(event, CallAccepted)), 0.0)
@@ -51,7 +55,7 @@ def collect(
             for step in outcome.steps
         ),
         conditions={
-            "carrier": "simulated Twilio over loopback",
+            "carrier": f"simulated {carrier.capitalize()} over loopback",
             "one-way delay": f"{conditions.one_way_delay_ms:g} ms",
             "jitter": f"{conditions.jitter_ms:g} ms",
             "seed": seed,

@@ -206,7 +206,7 @@ async def perform(
         # Whoever runs a demo opened none of its nurseries.
         raise unwrapped(group) from None
     brain.forget(outcome.call_sid)
-    artefacts = collect(outcome, events, demo.seed, conditions)
+    artefacts = collect(outcome, events, demo.seed, conditions, demo.carrier)
     problems = _problems(outcome, artefacts, lines if demo.llm is None else [])
     if not results:
         problems.append("the call never came up")

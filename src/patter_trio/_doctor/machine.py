@@ -20,12 +20,15 @@ _EXTRAS: Mapping[str, tuple[str, ...]] = {
     "groq": ("groq",),
     "anthropic": ("anthropic",),
     "google": ("google.auth",),
+    "telnyx": ("cryptography",),
+    "otel": ("opentelemetry.sdk",),
 }
 # A key that nobody can use is a package that was forgotten.
 _KEYS: Mapping[str, str] = {
     "OPENAI_API_KEY": "openai",
     "GROQ_API_KEY": "groq",
     "ANTHROPIC_API_KEY": "anthropic",
+    "TELNYX_API_KEY": "telnyx",
 }
 
 
