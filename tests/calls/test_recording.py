@@ -266,7 +266,7 @@ def test_a_call_that_is_cancelled_leaves_a_whole_file(tmp_path: Path) -> None:
         results: list[CallResult] = []
         with trio.move_on_after(3.0):
             async with patter().session(
-                who, port=None, on_call_end=lambda end: results.append(end["metrics"])
+                who, port=None, on_call_end=lambda end: results.append(end["result"])
             ) as session:
                 await twilio().call(MemoryLine(session.app, URL), Caller().waits(60).hangs_up())
         return results

@@ -108,6 +108,7 @@ def drawn(spans: tuple[ReadableSpan, ...]) -> str:
     children = [span for span in spans if span is not root]
     for span in sorted(children, key=lambda span: (span.start_time or 0, span.name)):
         assert span.parent is not None
+        assert root.context is not None
         assert span.parent.span_id == root.context.span_id
         ends = f"{when(span.start_time)}-{when(span.end_time)}"
         lines.append(f"  {span.kind.name} {span.name} {ends} {attributes(span.attributes)}")
@@ -156,6 +157,7 @@ def test_a_call_hangs_under_the_span_of_its_webhook(
     run_virtual(main)
     root = root_of(exporter.get_finished_spans())
     assert root.parent is not None
+    assert root.context is not None
     assert root.parent.span_id == int(span, 16)
     assert root.context.trace_id == int(trace, 16)
 

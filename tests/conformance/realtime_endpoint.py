@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import cache
 from typing import Any
@@ -123,7 +123,7 @@ class RealtimeEndpoint:
         """Connections of engines lead here, without any network."""
 
         @asynccontextmanager
-        async def connect(url: str, **options: Any) -> Any:
+        async def connect(url: str, **options: Any) -> AsyncIterator[Any]:
             client, server = trio.testing.memory_stream_pair()
             done, scope = trio.Event(), trio.CancelScope()
             self.addresses.append(url)

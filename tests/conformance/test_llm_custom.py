@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 import pytest
@@ -172,7 +173,9 @@ async def open_socket(talk: Talk) -> AsyncIterator[tuple[str, list[Any]]]:
             seen.append("gone")
 
     async with trio.open_nursery() as nursery:
-        server = await nursery.start(trio_websocket.serve_websocket, serve, "127.0.0.1", 0, None)
+        # This library's server waits out its whole patience where a client goes before it has asked anything.
+        serves = partial(trio_websocket.serve_websocket, connect_timeout=0.3)
+        server = await nursery.start(serves, serve, "127.0.0.1", 0, None)
         yield f"ws://127.0.0.1:{server.port}/talk", seen
         nursery.cancel_scope.cancel()
 

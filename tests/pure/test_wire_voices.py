@@ -84,7 +84,10 @@ MESSAGES = st.dictionaries(NAMES, VALUES, max_size=8).map(json.dumps) | st.text(
 @given(messages=st.lists(MESSAGES, max_size=6))
 def test_anything_may_be_received(name: str, messages: list[Any]) -> None:
     wire = WIRES[name]()
-    wire.opening(), wire.begin("turn-1"), wire.say("turn-1", "Good morning."), wire.finish("turn-1")
+    wire.opening()
+    wire.begin("turn-1")
+    wire.say("turn-1", "Good morning.")
+    wire.finish("turn-1")
     for message in messages:
         with suppress(RemoteProtocolError, ProviderError):
             for said in wire.receive(message):

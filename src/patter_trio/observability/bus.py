@@ -61,7 +61,13 @@ _CHUNKS = (PatterEventType.LLM_CHUNK, PatterEventType.TTS_CHUNK)
 class ObservedCall(Protocol):
     """What the bus needs of a call."""
 
-    wants_chunks: bool
+    @property
+    def wants_chunks(self) -> bool:
+        """Whether every chunk of text and of sound is told of."""
+        ...
+
+    @wants_chunks.setter
+    def wants_chunks(self, wanted: bool) -> None: ...
 
     def listen(self, listener: Listener) -> None:
         """Has ``listener`` told of everything that happens from now on."""

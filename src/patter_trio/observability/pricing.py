@@ -18,7 +18,7 @@ PRICES_AS_OF = "2026-11-21"
 @cache
 def shipped_prices() -> tuple[Price, ...]:
     """All lines of the list."""
-    listed = msgspec.json.decode(files(__package__).joinpath("prices.json").read_bytes())
+    listed = msgspec.json.decode(files("patter_trio.observability").joinpath("prices.json").read_bytes())
     return tuple(_price(**line) for line in listed["prices"])
 
 

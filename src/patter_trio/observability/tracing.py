@@ -136,7 +136,7 @@ class CallTrace:
         self._last = self._nanoseconds(event.time)
         for planned in self._plan.feed(event):
             self._draw(planned)
-        if isinstance(event, CallEnded):
+        if isinstance(event, CallEnded) and self._span is not None:
             self._ended = self._last
             self._span.set_attribute("patter.call.outcome", event.outcome)
             self._span.set_attribute("patter.call.reason", event.reason)

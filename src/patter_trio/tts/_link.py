@@ -8,14 +8,12 @@ from typing import Protocol
 
 import attrs
 import trio
-from websockets.exceptions import InvalidStatus
 
 from .._foreign import unwrapped
 from .._net.websocket import WebSocket, open_websocket
-from .._wire.rate_limits import seconds_to_wait
 from .._wire.recognizer import Message
 from .._wire.voice import Cue, Failed, Reply, Said, Spoken, VoiceWire
-from ..errors import PatterConnectionError, PatterError, RateLimitError, VoiceError
+from ..errors import PatterConnectionError, PatterError, VoiceError
 from ._telling import without
 
 __all__ = ["Link", "Listener", "Place"]
@@ -131,7 +129,7 @@ class Link:
 
     def _end(self, error: PatterError) -> None:
         if self.failure is None:
-            self.failure = _explained(error, self._place.secret)
+            self.failure = without(error, self._place.secret)
             for turn in list(self._turns.values()):
                 turn.fail(self.failure)
         self.ready.set()
@@ -166,7 +164,7 @@ class Link:
                 raise said.error
             turn = self._turns.get(said.turn)
             if turn is not None:
-                turn.fail(_explained(said.error, self._place.secret))
+                turn.fail(without(said.error, self._place.secret))
 
     async def _keep_alive(self) -> None:
         while True:
@@ -183,12 +181,3 @@ async def _received(socket: WebSocket, name: str) -> Message:
         return await socket.receive()
     except trio.EndOfChannel:
         raise PatterConnectionError(f"{name} closed the connection") from None
-
-
-def _explained(error: PatterError, secret: str) -> PatterError:
-    """An error without the key, which an answer may repeat, and with what a refusal's headers say."""
-    without(error, secret)
-    cause = error.__cause__
-    if isinstance(error, RateLimitError) and isinstance(cause, InvalidStatus):
-        error.retry_after = seconds_to_wait(cause.response.headers)
-    return error

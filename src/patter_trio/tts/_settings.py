@@ -11,7 +11,7 @@ from .._net.http import is_web_address
 from ..errors import PatterConfigError
 from ..events import LINEAR_16K, MULAW_8K, AudioFormat
 from ..llm._checks import optional, seconds, texts
-from ..stt._checks import found_key
+from ..stt._checks import found_key, missing_key
 from ._telling import Patience
 
 __all__ = ["NetworkTTS", "given", "pick_format"]
@@ -46,7 +46,6 @@ class NetworkTTS:
 
     provider_name: ClassVar[str] = ""
     key_names: ClassVar[tuple[str, ...]] = ()
-    key_required: ClassVar[bool] = True
     schemes: ClassVar[tuple[str, ...]] = ("ws", "wss")
     # The vendor's names of the formats that can be asked for, the preferred one for anything else first.
     formats: ClassVar[Mapping[str, AudioFormat]] = {}
@@ -60,6 +59,8 @@ class NetworkTTS:
     frame_timeout: float = attrs.field(default=30.0, validator=seconds)
 
     def __attrs_post_init__(self) -> None:
+        if not self.key:
+            raise missing_key(self)
         if not is_web_address(self.base_url, self.schemes):
             raise PatterConfigError(
                 f"base_url={self.base_url!r} is not an address of {' or '.join(self.schemes)}",
