@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from patter_trio._audio import g711
@@ -204,6 +204,7 @@ def test_a_clock_that_jumps_neither_fills_a_disk_nor_loses_the_line(jump: float)
 
 
 @given(st.lists(st.tuples(st.sampled_from("csmexw"), st.floats(0, 2)), max_size=60))
+@example([("c", 0.4375), ("c", 0.5), ("c", 0.5625)])
 def test_whatever_comes_it_stays_bounded_and_both_sides_are_as_long(steps: list[tuple[str, float]]) -> None:
     tape, now, taken, marks = Tape(MULAW_8K, 0.0), 0.0, 0, 0
     for what, value in steps:

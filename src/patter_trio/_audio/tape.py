@@ -80,6 +80,7 @@ class Tape:
     def __init__(self, audio: AudioFormat, now: float) -> None:
         self._audio = audio
         self._rate = audio.sample_rate
+        self._began = now
         self._offset = -now
         self._shift = 0.0
         self._seen = now
@@ -102,7 +103,9 @@ class Tape:
         """A frame of the caller's came, spoken ``at`` by the carrier's clock."""
         expected = self._line(now)
         place = at + self._shift
-        if not expected - _HOLD_SECONDS <= place <= expected + _JUMP_SECONDS:
+        # A clock that jumps a little with every frame would else stretch a call without any end.
+        furthest = (now - self._began) * (1 + _DRIFT) + _JUMP_SECONDS
+        if not expected - _HOLD_SECONDS <= place <= min(expected + _JUMP_SECONDS, furthest):
             self._shift += expected - place
             place = expected
         # The frame that was quickest tells best how the clocks stand.
