@@ -25,7 +25,7 @@ FLOORS: dict[int, tuple[str, ...]] = {
     3: ("_call",),
     4: (
         *("carriers", "stt", "llm", "tts", "vad", "turn_detection", "engines", "tools"),
-        *("_net", "observability", "_local", "_wall", "tunnels"),
+        *("_net", "observability", "_local", "_several", "_wall", "tunnels"),
     ),
     5: (
         *("_session", "_office", "_switchboard", "_streams", "_lookout", "_dialling", "_outgoing", "_lines"),

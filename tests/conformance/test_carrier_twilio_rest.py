@@ -130,6 +130,7 @@ async def test_an_api_key_comes_from_the_environment(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("TWILIO_API_SECRET", SECRET)
     async with desk(auth_token="only for webhooks") as at:
         await at.live.hang_up(CALL)
+        assert at.account.requests[0].headers["authorization"] == "Basic " + coded(KEY, SECRET)
 
 
 async def test_a_base_url_may_have_a_path() -> None:

@@ -11,7 +11,7 @@ import pytest
 import trio
 from trio.testing import MockClock
 
-from patter_trio.errors import PatterConfigError, VoiceError
+from patter_trio.errors import PatterConfigError, RateLimitError, VoiceError
 from patter_trio.events import LINEAR_8K, MULAW_8K, AudioFormat, CallInfo, SpokenAudio
 from patter_trio.testing import Caller, ScriptedTTS
 from patter_trio.testing.checks import check_tts
@@ -139,6 +139,25 @@ async def test_a_voice_that_failed_is_left_out_for_some_time(autojump_clock: Moc
         await speak(voice)
         assert (first.record.turns, second.record.turns) == (2, 2)
     assert first.record.open_voices == second.record.open_voices == 0
+
+
+async def test_a_rate_limit_is_kept(autojump_clock: MockClock) -> None:
+    asked = list[float]()
+
+    class Limited(Breaking):
+        @asynccontextmanager
+        async def open_voice(self, audio: AudioFormat, call: CallInfo) -> AsyncIterator[Breaking]:
+            asked.append(trio.current_time())
+            raise RateLimitError("slow down", retry_after=100.0)
+            yield self
+
+    async with FallbackTTSProvider([Limited(0), ScriptedTTS()], recovery_interval_s=1.0).open() as live:
+        for _ in range(4):
+            async with live.open_voice(MULAW_8K, CALL) as voice:
+                await speak(voice)
+            await trio.sleep(49)
+    assert len(asked) == 2
+    assert asked[1] - asked[0] >= 100
 
 
 async def test_a_turn_that_is_left_stops_the_voice_that_speaks(autojump_clock: MockClock) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 import attrs
 import trio
 
 from .._foreign import foreign, takes_call_id
+from .._several import all_of, opened
 from ..abc import LLMProvider, Opens
 from ..errors import (
     AllProvidersFailedError,
@@ -18,7 +19,6 @@ from ..errors import (
     LanguageModelError,
     ModelTimeoutError,
     PartialStreamError,
-    PatterConfigError,
     PatterError,
     RateLimitError,
 )
@@ -42,18 +42,9 @@ _HOPELESS = (AuthenticationError, ModelTimeoutError, RateLimitError)
 _Provider = LLMProvider | Opens[LLMProvider]
 
 
+# Of this type, not generic: mypy's attrs plugin takes the type of the setting from its converter.
 def _listed(providers: Iterable[_Provider]) -> tuple[_Provider, ...]:
     return tuple(providers)
-
-
-def _check_providers(
-    fallback: FallbackLLMProvider, attribute: attrs.Attribute[Any], providers: tuple[Any, ...]
-) -> None:
-    if not providers:
-        raise PatterConfigError("providers= is empty", hint="pass at least one language model")
-    for provider in providers:
-        if not isinstance(provider, LLMProvider) and not hasattr(provider, "open"):
-            raise PatterConfigError(f"providers= holds {provider!r}, which is no language model")
 
 
 @attrs.frozen
@@ -75,7 +66,9 @@ class FallbackLLMProvider:
         PatterConfigError: a setting cannot be right.
     """
 
-    providers: tuple[_Provider, ...] = attrs.field(converter=_listed, validator=_check_providers)
+    providers: tuple[_Provider, ...] = attrs.field(
+        converter=_listed, validator=all_of(LLMProvider, "language model")
+    )
     max_retry_per_provider: int = attrs.field(default=1, validator=whole(1), kw_only=True)
     recovery_interval_s: float = attrs.field(default=30.0, validator=seconds, kw_only=True)
 
@@ -87,15 +80,8 @@ class FallbackLLMProvider:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Chain]:
         """Opens all models, and keeps an eye on those that fail."""
-        async with AsyncExitStack() as stack:
-            members = []
-            for provider in self.providers:
-                live: Any = provider
-                if hasattr(live, "open"):
-                    live = await stack.enter_async_context(live.open())
-                members.append(_Member(live, takes_call_id(live)))
-            async with open_background() as background:
-                yield Chain(self, tuple(members), background)
+        async with opened(self.providers) as lives, open_background() as background:
+            yield Chain(self, tuple(_Member(live, takes_call_id(live)) for live in lives), background)
 
 
 @attrs.define

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 import trio
 
 from .._foreign import foreign, unwrapped
+from .._several import Member, all_of, leave_out, opened, well_first
 from ..abc import Opens, STTProvider
-from ..errors import PatterConfigError, RateLimitError, RecognizerError
+from ..errors import RecognizerError
 from ..events import AudioFormat, CallInfo, HearingItem, Transcript
 from ._checks import seconds
 
@@ -23,18 +23,9 @@ _log = logging.getLogger("patter_trio.stt")
 _Provider = STTProvider | Opens[STTProvider]
 
 
+# Of this type, not generic: mypy's attrs plugin takes the type of the setting from its converter.
 def _listed(providers: Iterable[_Provider]) -> tuple[_Provider, ...]:
     return tuple(providers)
-
-
-def _check_providers(
-    fallback: FallbackSTTProvider, attribute: attrs.Attribute[Any], providers: tuple[Any, ...]
-) -> None:
-    if not providers:
-        raise PatterConfigError("providers= is empty", hint="pass at least one recogniser")
-    for provider in providers:
-        if not isinstance(provider, STTProvider) and not hasattr(provider, "open"):
-            raise PatterConfigError(f"providers= holds {provider!r}, which is no recogniser")
 
 
 @attrs.frozen
@@ -54,7 +45,9 @@ class FallbackSTTProvider:
         PatterConfigError: a setting cannot be right.
     """
 
-    providers: tuple[_Provider, ...] = attrs.field(converter=_listed, validator=_check_providers)
+    providers: tuple[_Provider, ...] = attrs.field(
+        converter=_listed, validator=all_of(STTProvider, "recogniser")
+    )
     open_timeout: float = attrs.field(default=2.0, validator=seconds, kw_only=True)
     recovery_interval_s: float = attrs.field(default=30.0, validator=seconds, kw_only=True)
 
@@ -66,22 +59,8 @@ class FallbackSTTProvider:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Chain]:
         """Opens all recognisers."""
-        async with AsyncExitStack() as stack:
-            members = []
-            for provider in self.providers:
-                live: Any = provider
-                if hasattr(live, "open"):
-                    live = await stack.enter_async_context(live.open())
-                members.append(_Member(live))
-            yield Chain(self, tuple(members))
-
-
-@attrs.define
-class _Member:
-    """One recogniser, and until when it is left out."""
-
-    live: STTProvider
-    out_until: float = float("-inf")
+        async with opened(self.providers) as lives:
+            yield Chain(self, tuple(map(Member, lives)))
 
 
 @attrs.frozen
@@ -89,12 +68,12 @@ class Chain:
     """The recognisers, opened, in order."""
 
     settings: FallbackSTTProvider
-    _members: tuple[_Member, ...]
+    _members: tuple[Member[STTProvider], ...]
 
     @property
     def name(self) -> str:
         """``fallback``, and the recogniser that would be asked now."""
-        return f"{self.settings.name}: {self._in_order()[0].live.name}"
+        return f"{self.settings.name}: {self.in_order()[0].live.name}"
 
     def transcribe(
         self, hearing: AsyncIterable[HearingItem], audio: AudioFormat, call: CallInfo
@@ -119,16 +98,13 @@ class Chain:
         except BaseExceptionGroup as group:
             raise unwrapped(group) from None
 
-    def _in_order(self) -> list[_Member]:
-        now = trio.current_time()
-        return sorted(self._members, key=lambda member: member.out_until > now)
+    def in_order(self) -> list[Member[STTProvider]]:
+        """Those that are well first."""
+        return well_first(self._members)
 
-    def _leave_out(self, member: _Member, error: RecognizerError) -> None:
-        cause = error.__cause__
-        asked = cause.retry_after if isinstance(cause, RateLimitError) else None
-        wait = max(self.settings.recovery_interval_s, asked or 0.0)
-        member.out_until = trio.current_time() + wait
-        _log.warning("%s is left out for %g s: %s", member.live.name, wait, error)
+    def leave_out(self, member: Member[STTProvider], error: RecognizerError) -> None:
+        """A recogniser failed."""
+        leave_out(member, error, self.settings.recovery_interval_s, _log)
 
 
 class _Hearing:
@@ -184,13 +160,13 @@ class _Listening:
         """
         failures: list[str] = []
         with self._outlet:
-            for member in self._chain._in_order():
+            for member in self._chain.in_order():
                 try:
                     with foreign(RecognizerError, member.live.name):
                         await self._listen(member, task_status)
                     return
                 except RecognizerError as error:
-                    self._chain._leave_out(member, error)
+                    self._chain.leave_out(member, error)
                     if self._opened:
                         # The next one is ready, whatever this one died of: no cause that ends the call.
                         self._failure = RecognizerError(str(error))
@@ -198,7 +174,7 @@ class _Listening:
                     failures.append(str(error))
         raise RecognizerError(f"every recogniser failed: {'; '.join(failures)}")
 
-    async def _listen(self, member: _Member, task_status: trio.TaskStatus[None]) -> None:
+    async def _listen(self, member: Member[STTProvider], task_status: trio.TaskStatus[None]) -> None:
         patience = self._chain.settings.open_timeout
         with trio.CancelScope(deadline=trio.current_time() + patience) as opening:
             async with member.live.transcribe(self._hearing, self._audio, self._call) as transcripts:

@@ -15,6 +15,7 @@ from .._wire.plivo import ENCODINGS, read_extra_headers
 from .._wire.twiml import THIS_MACHINE
 from ..errors import RemoteProtocolError
 from ..events import AudioFormat
+from . import elements
 from .instructions import HangUp, Pause, PlayDigits, Reject, Speak
 
 __all__ = ["DialTag", "RecordTag", "RedirectTag", "RoomTag", "StreamTag", "Tag", "read_plivo_xml"]
@@ -96,23 +97,23 @@ def read_plivo_xml(xml: str) -> tuple[Tag, ...]:
 def _read(element: Element) -> Tag:
     match element.tag:
         case "Speak":
-            _known(element, "voice", "language", "loop")
-            if not _text(element):
+            elements.known(element, "voice", "language", "loop")
+            if not elements.text(element):
                 raise RemoteProtocolError("a <Speak> without a text")
-            return Speak(_text(element), element.get("language", ""))
+            return Speak(elements.text(element), element.get("language", ""))
         case "Wait":
-            _known(element, "length")
+            elements.known(element, "length")
             return Pause(_number(element, "length", 1))
         case "DTMF":
-            _known(element, "async")
-            return PlayDigits(_text(element))
+            elements.known(element, "async")
+            return PlayDigits(elements.text(element))
         case "Hangup":
-            _known(element, "reason")
-            reason = _choice(element, "reason", "", ("", "busy", "rejected"))
+            elements.known(element, "reason")
+            reason = elements.choice(element, "reason", "", ("", "busy", "rejected"))
             return HangUp() if not reason else Reject("busy" if reason == "busy" else "declined")
         case "Redirect":
-            _known(element, "method")
-            return RedirectTag(_address(_text(element)))
+            elements.known(element, "method")
+            return RedirectTag(_address(elements.text(element)))
         case "Stream":
             return _read_stream(element)
         case "Dial":
@@ -125,15 +126,15 @@ def _read(element: Element) -> Tag:
 
 
 def _read_stream(element: Element) -> StreamTag:
-    _known(
+    elements.known(
         element,
         *("bidirectional", "audioTrack", "contentType", "keepCallAlive", "streamTimeout"),
         *("statusCallbackUrl", "statusCallbackMethod", "extraHeaders"),
     )
-    if not _flag(element, "bidirectional", default=False):
+    if not elements.flag(element, "bidirectional", default=False):
         raise RemoteProtocolError("a stream of one direction")
-    _choice(element, "audioTrack", "inbound", ("inbound",))
-    url, parts = _text(element), urlsplit(_text(element))
+    elements.choice(element, "audioTrack", "inbound", ("inbound",))
+    url, parts = elements.text(element), urlsplit(elements.text(element))
     is_safe = parts.scheme == "wss" or (parts.scheme == "ws" and parts.hostname in THIS_MACHINE)
     if not parts.hostname or not is_safe:
         raise RemoteProtocolError("a stream URL must be wss://")
@@ -147,75 +148,52 @@ def _read_stream(element: Element) -> StreamTag:
         url,
         read_extra_headers(headers),
         AudioFormat(ENCODINGS[encoding], int(rate)),
-        _flag(element, "keepCallAlive", default=False),
+        elements.flag(element, "keepCallAlive", default=False),
         _address(element.get("statusCallbackUrl", "")),
     )
 
 
 def _read_dial(element: Element) -> DialTag:
-    _known(element, "action", "method", "redirect", "timeout", "callerId")
+    elements.known(element, "action", "method", "redirect", "timeout", "callerId")
     if len(element) != 1 or element[0].tag not in ("Number", "User"):
         raise RemoteProtocolError("a <Dial> that does not hold one <Number> or <User>")
-    number = _text(element[0])
+    number = elements.text(element[0])
     return DialTag(
         number if number.startswith("sip:") else f"+{number.removeprefix('+')}",
         element.get("callerId", ""),
         _number(element, "timeout", 120),
         _address(element.get("action", "")),
-        _flag(element, "redirect", default=True),
+        elements.flag(element, "redirect", default=True),
     )
 
 
 def _read_room(element: Element) -> RoomTag:
-    _known(
+    elements.known(
         element,
         *("role", "maxParticipants", "startMpcOnEnter", "endMpcOnExit", "stayAlone"),
         *("enterSound", "exitSound", "onExitActionUrl", "onExitActionMethod"),
     )
-    _choice(element, "role", "", _ROLES)
-    if not 2 <= _number(element, "maxParticipants", 10) <= 10 or not _text(element):
+    elements.choice(element, "role", "", _ROLES)
+    if not 2 <= _number(element, "maxParticipants", 10) <= 10 or not elements.text(element):
         raise RemoteProtocolError("a room without a name, or for fewer than 2 or more than 10")
     return RoomTag(
-        _text(element),
-        _flag(element, "startMpcOnEnter", default=True),
-        _flag(element, "endMpcOnExit", default=False),
+        elements.text(element),
+        elements.flag(element, "startMpcOnEnter", default=True),
+        elements.flag(element, "endMpcOnExit", default=False),
         _address(element.get("onExitActionUrl", "")),
     )
 
 
 def _read_record(element: Element) -> RecordTag:
-    _known(
+    elements.known(
         element,
         *("recordSession", "redirect", "maxLength", "fileFormat", "recordChannelType"),
         *("callbackUrl", "callbackMethod"),
     )
-    if not _flag(element, "recordSession", default=False):
+    if not elements.flag(element, "recordSession", default=False):
         raise RemoteProtocolError("a <Record> of less than the session")
-    channels = _choice(element, "recordChannelType", "mono", ("mono", "stereo"))
+    channels = elements.choice(element, "recordChannelType", "mono", ("mono", "stereo"))
     return RecordTag(_address(element.get("callbackUrl", "")), 2 if channels == "stereo" else 1)
-
-
-def _known(element: Element, *names: str) -> None:
-    for name in element.attrib:
-        if name not in names:
-            raise RemoteProtocolError(f"<{element.tag}> has no attribute {name!r}")
-        if name.lower().endswith("method"):
-            _choice(element, name, "POST", ("POST",))
-
-
-def _text(element: Element) -> str:
-    return "".join(element.itertext()).strip()
-
-
-def _choice(element: Element, name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = element.get(name, default)
-    if value not in choices:
-        raise RemoteProtocolError(f"<{element.tag} {name}={value!r}>: not one of {', '.join(choices)}")
-    return value
-
-
-def _flag(element: Element, name: str, *, default: bool) -> bool:
-    return _choice(element, name, str(default).lower(), ("true", "false")) == "true"
 
 
 def _number(element: Element, name: str, default: int) -> int:

@@ -14,6 +14,7 @@ import attrs
 
 from .._wire.twiml import THIS_MACHINE
 from ..errors import RemoteProtocolError
+from . import elements
 from .instructions import HangUp, Pause, PlayDigits, PlaySound, Reject, Speak
 from .wordsound import noise
 
@@ -112,26 +113,26 @@ def read_twiml(xml: str) -> tuple[Verb, ...]:
 def _read_verb(element: Element) -> Verb:
     match element.tag:
         case "Say":
-            _known(element, "voice", "language", "loop")
-            text = _text(element)
+            elements.known(element, "voice", "language", "loop")
+            text = elements.text(element)
             if not text:
                 raise RemoteProtocolError("a <Say> without a text")
             return Speak(text, element.get("language", ""))
         case "Play":
             return _read_play(element)
         case "Pause":
-            _known(element, "length")
+            elements.known(element, "length")
             return Pause(_number(element, "length", 1, range(3601)))
         case "Hangup":
-            _known(element)
+            elements.known(element)
             return HangUp()
         case "Reject":
-            _known(element, "reason")
-            reason = _choice(element, "reason", "rejected", ("rejected", "busy"))
+            elements.known(element, "reason")
+            reason = elements.choice(element, "reason", "rejected", ("rejected", "busy"))
             return Reject("busy" if reason == "busy" else "declined")
         case "Redirect":
-            _known(element, "method")
-            return RedirectVerb(_address(element, _text(element)))
+            elements.known(element, "method")
+            return RedirectVerb(_address(element, elements.text(element)))
         case "Connect":
             return _read_stream(element)
         case "Dial":
@@ -140,21 +141,21 @@ def _read_verb(element: Element) -> Verb:
 
 
 def _read_play(element: Element) -> Verb:
-    _known(element, "digits", "loop")
+    elements.known(element, "digits", "loop")
     digits = element.get("digits")
     if digits is None:
-        _address(element, _text(element))
+        _address(element, elements.text(element))
         return PlaySound(noise(1.0))
     return PlayDigits(_digits(element, "digits"))
 
 
 def _read_stream(connect: Element) -> StreamVerb:
-    _known(connect)
+    elements.known(connect)
     if [child.tag for child in connect] != ["Stream"]:
         raise RemoteProtocolError("a <Connect> that does not hold one <Stream>")
     stream = connect[0]
-    _known(stream, "url", "name", "track", "statusCallback", "statusCallbackMethod")
-    _choice(stream, "track", "inbound_track", ("inbound_track",))
+    elements.known(stream, "url", "name", "track", "statusCallback", "statusCallbackMethod")
+    elements.choice(stream, "track", "inbound_track", ("inbound_track",))
     url, parameters = stream.get("url", ""), dict[str, str]()
     parts = urlsplit(url)
     if not parts.hostname or not (
@@ -172,10 +173,16 @@ def _read_stream(connect: Element) -> StreamVerb:
 
 
 def _read_dial(element: Element) -> Verb:
-    _known(element, "callerId", "timeout", "timeLimit", "action", "method", "answerOnBridge")
+    elements.known(element, "callerId", "timeout", "timeLimit", "action", "method", "answerOnBridge")
     action = _address(element, element.get("action", ""))
     if len(element) == 0:
-        number, digits, whisper, callback, events = _text(element), "", "", "", frozenset({"completed"})
+        number, digits, whisper, callback, events = (
+            elements.text(element),
+            "",
+            "",
+            "",
+            frozenset({"completed"}),
+        )
     elif len(element) > 1:
         raise RemoteProtocolError("a <Dial> of more than one number")
     elif element[0].tag == "Conference":
@@ -183,8 +190,8 @@ def _read_dial(element: Element) -> Verb:
     elif element[0].tag in ("Number", "Sip"):
         noun = element[0]
         callbacks = ("statusCallback", "statusCallbackEvent", "statusCallbackMethod")
-        _known(noun, "sendDigits", "url", "method", *callbacks)
-        number, digits = _text(noun), _digits(noun, "sendDigits")
+        elements.known(noun, "sendDigits", "url", "method", *callbacks)
+        number, digits = elements.text(noun), _digits(noun, "sendDigits")
         whisper, callback = _address(noun, noun.get("url", "")), _callback(noun)
         events = _events(noun, _EVENTS) or frozenset({"completed"})
     else:
@@ -197,7 +204,7 @@ def _read_dial(element: Element) -> Verb:
         ring_seconds=_number(element, "timeout", 30, range(5, 601)),
         time_limit=None if limit is None else _number(element, "timeLimit", 0, range(1, 86401)),
         action=action,
-        answers_late=_flag(element, "answerOnBridge", default=False),
+        answers_late=elements.flag(element, "answerOnBridge", default=False),
         send_digits=digits,
         whisper_url=whisper,
         status_callback=callback,
@@ -208,42 +215,19 @@ def _read_dial(element: Element) -> Verb:
 def _read_conference(noun: Element, action: str) -> ConferenceVerb:
     callbacks = ("statusCallback", "statusCallbackEvent", "statusCallbackMethod")
     flags = ("startConferenceOnEnter", "endConferenceOnExit", "muted", "beep", "waitUrl", "waitMethod")
-    _known(noun, *flags, *callbacks, "maxParticipants", "participantLabel")
-    _choice(noun, "beep", "true", ("true", "false", "onEnter", "onExit"))
-    if not _text(noun):
+    elements.known(noun, *flags, *callbacks, "maxParticipants", "participantLabel")
+    elements.choice(noun, "beep", "true", ("true", "false", "onEnter", "onExit"))
+    if not elements.text(noun):
         raise RemoteProtocolError("a <Conference> without a name")
     return ConferenceVerb(
-        _text(noun),
-        _flag(noun, "startConferenceOnEnter", default=True),
-        _flag(noun, "endConferenceOnExit", default=False),
-        _flag(noun, "muted", default=False),
+        elements.text(noun),
+        elements.flag(noun, "startConferenceOnEnter", default=True),
+        elements.flag(noun, "endConferenceOnExit", default=False),
+        elements.flag(noun, "muted", default=False),
         action,
         _callback(noun),
         _events(noun, _ROOM_EVENTS),
     )
-
-
-def _known(element: Element, *names: str) -> None:
-    for name in element.attrib:
-        if name not in names:
-            raise RemoteProtocolError(f"<{element.tag}> has no attribute {name!r}")
-        if name.lower().endswith("method"):
-            _choice(element, name, "POST", ("POST",))
-
-
-def _text(element: Element) -> str:
-    return "".join(element.itertext()).strip()
-
-
-def _choice(element: Element, name: str, default: str, choices: tuple[str, ...]) -> str:
-    value = element.get(name, default)
-    if value not in choices:
-        raise RemoteProtocolError(f"<{element.tag} {name}={value!r}>: not one of {', '.join(choices)}")
-    return value
-
-
-def _flag(element: Element, name: str, *, default: bool) -> bool:
-    return _choice(element, name, str(default).lower(), ("true", "false")) == "true"
 
 
 def _number(element: Element, name: str, default: int, allowed: range) -> int:

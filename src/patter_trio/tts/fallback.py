@@ -5,16 +5,16 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from typing import Any
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 import attrs
 import trio
 
 from .._audio.convert import Converter
 from .._foreign import foreign, unwrapped
+from .._several import Member, all_of, leave_out, opened, well_first
 from ..abc import Opens, TTSProvider, Voice
-from ..errors import PatterConfigError, VoiceError
+from ..errors import VoiceError
 from ..events import AudioFormat, CallInfo, SpokenAudio, Word
 from ..llm._checks import seconds
 
@@ -28,16 +28,9 @@ _CHARACTERS_PER_SECOND = 14.0
 _Provider = TTSProvider | Opens[TTSProvider]
 
 
+# Of this type, not generic: mypy's attrs plugin takes the type of the setting from its converter.
 def _listed(providers: Iterable[_Provider]) -> tuple[_Provider, ...]:
     return tuple(providers)
-
-
-def _check_providers(_: Any, attribute: attrs.Attribute[Any], providers: tuple[Any, ...]) -> None:
-    if not providers:
-        raise PatterConfigError("providers= is empty", hint="pass at least one voice")
-    for provider in providers:
-        if not isinstance(provider, TTSProvider) and not hasattr(provider, "open"):
-            raise PatterConfigError(f"providers= holds {provider!r}, which is no voice")
 
 
 @attrs.frozen
@@ -49,13 +42,14 @@ class FallbackTTSProvider:
 
     Args:
         providers: the voices, the preferred one first: settings, or anything that is text to speech.
-        recovery_interval_s: seconds for which a voice that failed is left out.
+        recovery_interval_s: seconds for which a voice that failed is left out; longer where its rate
+            limit said so.
 
     Raises:
         PatterConfigError: a setting cannot be right.
     """
 
-    providers: tuple[_Provider, ...] = attrs.field(converter=_listed, validator=_check_providers)
+    providers: tuple[_Provider, ...] = attrs.field(converter=_listed, validator=all_of(TTSProvider, "voice"))
     recovery_interval_s: float = attrs.field(default=30.0, validator=seconds, kw_only=True)
 
     @property
@@ -66,22 +60,8 @@ class FallbackTTSProvider:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Chain]:
         """Opens all voices that have to be opened once."""
-        async with AsyncExitStack() as stack:
-            members = []
-            for provider in self.providers:
-                live: Any = provider
-                if hasattr(live, "open"):
-                    live = await stack.enter_async_context(live.open())
-                members.append(_Member(live))
-            yield Chain(self, tuple(members))
-
-
-@attrs.define
-class _Member:
-    """One provider and its health, for all calls; ``out_until`` is when it may be asked again."""
-
-    live: TTSProvider
-    out_until: float = float("-inf")
+        async with opened(self.providers) as lives:
+            yield Chain(self, tuple(map(Member, lives)))
 
 
 @attrs.frozen
@@ -89,22 +69,20 @@ class Chain:
     """The providers, opened, in order."""
 
     settings: FallbackTTSProvider
-    members: tuple[_Member, ...]
+    _members: tuple[Member[TTSProvider], ...]
 
     @property
     def name(self) -> str:
         """``fallback``."""
         return self.settings.name
 
-    def in_order(self) -> list[_Member]:
+    def in_order(self) -> list[Member[TTSProvider]]:
         """Those that are well first."""
-        now = trio.current_time()
-        return sorted(self.members, key=lambda member: member.out_until > now)
+        return well_first(self._members)
 
-    def leave_out(self, member: _Member, failure: VoiceError) -> None:
-        """A member failed."""
-        member.out_until = trio.current_time() + self.settings.recovery_interval_s
-        _log.warning("%s is left out: %s", member.live.name, failure)
+    def leave_out(self, member: Member[TTSProvider], error: VoiceError) -> None:
+        """A voice failed."""
+        leave_out(member, error, self.settings.recovery_interval_s, _log)
 
     @asynccontextmanager
     async def open_voice(self, audio: AudioFormat, call: CallInfo) -> AsyncIterator[Voice]:
@@ -151,13 +129,13 @@ class _ChainVoice:
                 return
         raise _all_failed(failures)
 
-    async def _voice_of(self, member: _Member) -> Voice:
+    async def _voice_of(self, member: Member[TTSProvider]) -> Voice:
         if id(member) not in self._voices:
             with foreign(VoiceError, member.live.name):
                 self._voices[id(member)] = await self._nursery.start(self._hold, member)
         return self._voices[id(member)]
 
-    async def _hold(self, member: _Member, *, task_status: trio.TaskStatus[Voice]) -> None:
+    async def _hold(self, member: Member[TTSProvider], *, task_status: trio.TaskStatus[Voice]) -> None:
         is_open = False
         try:
             with foreign(VoiceError, member.live.name):
